@@ -1,0 +1,1 @@
+"""A made-up city and its weekly workbooks, written from a seed."""

@@ -1,0 +1,1 @@
+"""Rules over what was accepted, their results, Great Expectations and the gate."""

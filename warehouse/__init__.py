@@ -1,0 +1,1 @@
+"""The warehouse's own machinery: settings, the database, the cycle, publication, the command line."""

@@ -1,0 +1,84 @@
+"""Where this warehouse keeps its state and how it is reached; read once from the environment."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from dataclasses import dataclass
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+
+
+class WarehouseError(Exception):
+    """A fault that a person can mend; its text says what to do. The command line prints it without a traceback."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """State folder, optional external server, and the city's time zone.
+
+    ``url`` is None when the embedded PostgreSQL is used.
+    """
+
+    home: Path
+    url: str | None
+    timezone: ZoneInfo
+
+    @classmethod
+    def from_environment(cls) -> Settings:
+        """Read WAREHOUSE_HOME (default ./var beside the repository), WAREHOUSE_URL and WAREHOUSE_TIMEZONE."""
+        home = Path(os.environ.get("WAREHOUSE_HOME") or REPOSITORY / "var").resolve()
+        url = os.environ.get("WAREHOUSE_URL") or None
+        return cls(home, url, ZoneInfo(os.environ.get("WAREHOUSE_TIMEZONE", "Asia/Shanghai")))
+
+    @property
+    def inbox(self) -> Path:
+        return self.home / "inbox"
+
+    @property
+    def archive(self) -> Path:
+        """Originals by SHA-256, never changed."""
+        return self.home / "archive"
+
+    @property
+    def outbox(self) -> Path:
+        """What goes back to the counties."""
+        return self.home / "outbox"
+
+    @property
+    def reports(self) -> Path:
+        return self.home / "reports"
+
+    @property
+    def logs(self) -> Path:
+        return self.home / "logs"
+
+    def prepare(self) -> None:
+        """Create the state folders. Raises WarehouseError where the home cannot be written."""
+        try:
+            for folder in (self.home, self.inbox, self.archive, self.outbox, self.reports, self.logs):
+                folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise WarehouseError(
+                f"The state folder {self.home} cannot be written ({error.strerror}). "
+                "Set WAREHOUSE_HOME to a folder you own, or free some disk."
+            ) from error
+
+    def secret(self, name: str, length: int = 48) -> str:
+        """A random secret of this home, made at first use and kept in ``home/secrets`` readable by its owner only."""
+        folder = self.home / "secrets"
+        path = folder / name
+        if not path.exists():
+            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            draft = folder / f".{name}.{os.getpid()}"
+            draft.touch(mode=0o600)
+            draft.write_text(secrets.token_hex(length), encoding="ascii")
+            try:  # a link fails if another process was first, so both end with the same secret
+                os.link(draft, path)
+            except FileExistsError:
+                pass
+            finally:
+                draft.unlink()
+        return path.read_text(encoding="ascii").strip()
