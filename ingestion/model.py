@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import Any, Literal
 
 Severity = Literal["error", "warning"]
@@ -87,6 +88,21 @@ class FormReading:
     def acceptable(self) -> bool:
         """No error found by reading; the database may still find one (cross-week rules)."""
         return not any(f.severity == "error" for f in self.findings)
+
+
+@dataclass(slots=True)
+class TotalRow:
+    """A 合计 or 小计 row: what the county itself added up. Never one of the data rows."""
+
+    label: str  # as written: 合计, 小计, 特色产业小计 …
+    group: str | None  # the group a 小计 names or stands under; None for a 合计
+    member: str
+    sheet: str
+    sheet_row: int  # 1-based
+    after_row: int  # number of data rows of the form before it
+    values: dict[str, Decimal | None]  # by field: yuan for money, fractions for percent; None: left blank
+    cells: dict[str, str]  # A1 address by field
+    unreadable: set[str] = field(default_factory=set)  # fields whose cell holds something that is no number
 
 
 @dataclass(slots=True)

@@ -1,0 +1,386 @@
+"""One submission from the tables it stands in: rows of all blocks joined, columns converted, faults told with their cell."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any
+
+from ingestion.contracts import Field, Form
+from ingestion.convert import Converted, Converter, Problem, mask
+from ingestion.grid import a1, filled, is_empty, plain, squeeze
+from ingestion.layout import Column, Segment, Table
+from ingestion.model import Block, ColumnSource, Finding, FormReading, TotalRow
+from ingestion.recognise import PERCENT, Recogniser
+
+MEASURED = ("stock", "cumulative", "flow", "constant", "declared")
+
+
+@dataclass(slots=True)
+class Group:
+    """Rows that share their tables: one table, or several that carry other columns of the same rows."""
+
+    tables: list[Table]
+    rows: list[tuple[int, ...]]  # for each data row its 0-based sheet row in each table
+    fields: dict[str, tuple[int, Column]] = field(default_factory=dict)  # field → (number of the table, column)
+
+
+class Assembly:
+    """Fills one FormReading. ``totals`` are its 合计 and 小计 rows for the checks."""
+
+    def __init__(self, reading: FormReading, form: Form, segments: list[Segment], recogniser: Recogniser, converter: Converter):
+        self.reading = reading
+        self.form = form
+        self.segments = segments
+        self.recogniser = recogniser
+        self.converter = converter
+        self.totals: list[TotalRow] = []
+        self.missing: list[Field] = []
+        self._faults: list[Finding] = []
+        known = (*recogniser.writing["known_extra_columns"],)
+        self._known_extras = {squeeze(w) for w in known}
+        self._reasons = {squeeze(w) for w in recogniser.writing["reason_heading"]}
+
+    def fill(self) -> None:
+        groups = []
+        for segment in self.segments:
+            groups += [(segment, group) for group in _groups(segment.tables, self.form)]
+        self.reading.values = {f.name: [] for f in self.form.fields}
+        self._missing_columns([g for _, g in groups])
+        for segment, group in groups:
+            self._group(group, segment.block.unit)
+        self._unknown_columns([g for _, g in groups])
+        self.reading.change_note = next((s.reason for s in self.segments if s.reason), None)
+        if self._is_empty():
+            self._drop_rows()
+        elif not self.missing:
+            self.reading.findings += sorted(self._faults, key=lambda f: (f.row_no or 0))
+
+    # Columns
+
+    def _missing_columns(self, groups: list[Group]) -> None:
+        having = [g for g in groups if g.rows] or groups
+        for f in self.form.fields:
+            if f.required and any(f.name not in g.fields for g in having):
+                self.missing.append(f)
+                self.reading.findings.append(
+                    self._finding("GEN-COLMISS", f"缺少必填列“{f.zh}”，本表无法审核，请按统一表式补上该列后重报。", field=f.name, expected=f.zh)
+                )
+
+    def _unknown_columns(self, groups: list[Group]) -> None:
+        told = set()
+        tables = [t for g in groups for t in g.tables]
+        for group in groups:
+            for number, table in enumerate(group.tables):
+                mapped = {c.col for c in table.columns}
+                rows = table.grid.rows
+                stray = sorted({c for r in group.rows for c in filled(rows[r[number]]) if c not in mapped} if len(group.rows) < 5_000 else ())
+                spans = [(t.columns[0].col, t.columns[-1].col) for t in tables if t.grid is table.grid and t.top == table.top and t is not table and t.columns]
+                for c in stray:
+                    if any(a <= c <= b for a, b in spans):
+                        continue
+                    self._tell_unknown(told, f"（第{a1(1, c)[:-1]}列，无列名）", table, c)
+                for column in table.columns:
+                    if column.field is None and squeeze(column.heading) not in self._known_extras | self._reasons and not self._is_group_only(column, table):
+                        self._tell_unknown(told, column.heading, table, column.col)
+
+    def _is_group_only(self, column: Column, table: Table) -> bool:
+        """A column without any values whose heading is only that of a group (an empty margin, a spacer)."""
+        return len(column.levels) == 1 and table.bottom > table.top and all(is_empty(table.grid.cell(r, column.col)) for r in table.rows)
+
+    def _tell_unknown(self, told: set[str], heading: str, table: Table, col: int) -> None:
+        if heading in told:
+            return
+        told.add(heading)
+        found = self._finding(
+            "GEN-COLUNK", f"“{heading}”不是本表的列，内容已随报表保存但不入库；如不需要请删去该列。",
+            value=heading, sheet=table.grid.name, member=table.grid.member, cell=a1(table.bottom + 1, col),
+        )  # fmt: skip
+        self.reading.findings.append(found)
+
+    # Rows
+
+    def _group(self, group: Group, unit_line: str) -> None:
+        start = self.reading.rows
+        blocks = self._blocks(group)
+        count = len(group.rows)
+        cells = {name: self._cells(group, number, column) for name, (number, column) in group.fields.items()}
+        converted: dict[str, Converted] = {}
+        line_unit = self.recogniser.unit_of_line(unit_line) if unit_line else None
+        units: dict[str, str | None] = {}
+        for f in sorted(self.form.fields, key=lambda f: f.type == "percent"):
+            if f.name not in group.fields:
+                continue
+            column = group.fields[f.name][1]
+            units[f.name] = column.unit
+            if f.money:
+                heading = column.unit if column.unit in self.recogniser.money else None
+                units[f.name] = heading or line_unit or self.recogniser.unit_in(f.zh)
+            converted[f.name] = self.converter.column(f, cells[f.name], None if f.type == "percent" else units[f.name])
+            if f.type == "percent":
+                units[f.name] = self._scale(f, converted, column, group)
+        self._undecided_units(group, cells, units)
+        for f in self.form.fields:
+            self.reading.values[f.name] += converted[f.name].values if f.name in converted else [None] * count
+        self.reading.sheet_row += [r[0] + 1 for r in group.rows]
+        self.reading.block_no += blocks
+        self._factors(blocks, group, units)
+        self._texts(converted, count)
+        self._reasons_and_extras(group)
+        self._problems(group, start, cells, converted)
+        self._total_rows(group, start, units)
+
+    def _cells(self, group: Group, number: int, column: Column) -> list[Any]:
+        table, col = group.tables[number], column.col
+        rows = table.grid.rows
+        cells = [rows[r[number]][col] for r in group.rows]
+        if column.field is not None and column.field.kind != "key" and column.field.type in ("text", "code"):
+            for (top, left), (bottom, right) in table.grid.merged:  # one cell merged over several rows holds for each
+                if left <= col <= right and bottom > top > table.bottom:
+                    value = rows[top][left]
+                    for i, r in enumerate(group.rows):
+                        if top < r[number] <= bottom and is_empty(cells[i]):
+                            cells[i] = value
+        return cells
+
+    def _blocks(self, group: Group) -> list[int]:
+        """Block number of each row. Rows whose parts stand at other distances from each other are of other blocks."""
+        reading, numbers = self.reading, {}
+        result = []
+        for rows in group.rows or [tuple(t.bottom for t in group.tables)]:
+            offsets = tuple(r - rows[0] for r in rows)
+            if offsets not in numbers:
+                numbers[offsets] = len(reading.blocks) + 1
+                first = group.tables[0]
+                sources = {n: ColumnSource(c.col, c.heading, "1", offsets[t]) for n, (t, c) in group.fields.items()}
+                reading.blocks.append(
+                    Block(len(reading.blocks) + 1, first.grid.member, first.grid.name, (first.top + 1, first.bottom + 1), sources)
+                )
+            result.append(numbers[offsets])
+        return result if group.rows else []
+
+    def _factors(self, blocks: list[int], group: Group, units: dict[str, str | None]) -> None:
+        for number in set(blocks):
+            for name, source in self.reading.blocks[number - 1].columns.items():
+                f = self.form.by_name[name]
+                if f.money:
+                    source.factor = str(self.recogniser.money.get(units[name] or "", "1"))
+                elif f.type == "percent" and units[name] == PERCENT:
+                    source.factor = "0.01"
+
+    def _undecided_units(self, group: Group, cells: dict[str, list[Any]], units: dict[str, str | None]) -> None:
+        """Money of which neither cell nor heading nor 单位 line says what it is in: told once, never guessed."""
+        bare = [
+            f for f in self.form.fields
+            if f.money and f.name in units and units[f.name] is None
+            and any(not self.converter.is_blank(c) and not (isinstance(c, str) and "元" in c) and plain(c) not in ("0", "0.0") for c in cells[f.name])
+        ]  # fmt: skip
+        if bare:
+            names = "、".join(f.zh for f in bare)
+            self._faults.append(
+                self._finding("GEN-TYPE", f"“{names}”没有注明金额单位，无法判定是元还是万元，请在单位栏或列名里注明。", field=bare[0].name, expected="元、万元或亿元")
+            )
+
+    # Rates
+
+    def _scale(self, f: Field, converted: dict[str, Converted], column: Column, group: Group) -> str | None:
+        """Decide whether bare numbers of a rate are percent, and scale them: '%' or None (fractions)."""
+        result = converted[f.name]
+        open_ = [i for i, v in enumerate(result.values) if v and i not in result.signed]
+        heading = PERCENT if column.unit == PERCENT else None
+        base = self._base(f)
+        votes: Counter[str] = Counter()
+        if base and all(n in converted for n in base):
+            above, below = (converted[n].values for n in base)
+            for i in open_:
+                if above[i] and below[i]:
+                    ratio = float(result.values[i]) / (float(above[i]) / float(below[i]))
+                    votes["fraction"] += 1 / 3 < ratio < 3
+                    votes[PERCENT] += 1 / 3 < ratio / 100 < 3
+        if votes[PERCENT] != votes["fraction"]:
+            percent = votes[PERCENT] > votes["fraction"]
+        elif heading or not open_:
+            percent = heading is not None
+        elif f.kind == "declared" and not (base and any(votes.values())) and not self._judgeable(base, converted, open_):
+            percent = max(result.values[i] for i in open_) > 3  # never loaded as truth, and no figure of ours to hold it against
+        else:
+            self._faults.append(
+                self._finding(
+                    "GEN-RATE", f"“{f.zh}”一列既无百分号，列名也未注明（%），无法判定是百分数还是小数，请在列名或单元格里注明 %。",
+                    field=f.name, expected="如 85.2% 或列名注明（%）", value=plain(group.tables[0].grid.cell(group.rows[open_[0]][0], column.col)),
+                )
+            )  # fmt: skip
+            for i in open_:
+                result.values[i] = None
+            return None
+        if percent:
+            for i in open_:
+                result.values[i] *= Decimal("0.01")
+        return PERCENT if percent else None
+
+    def _base(self, f: Field) -> tuple[str, str] | None:
+        """Numerator and denominator that a declared rate is judged by, from the contract."""
+        for rule in self.form.rules_of("declared"):
+            pairs = rule.definition.get("pairs") or {rule.definition.get("field"): rule.definition.get("expression", "")}
+            if found := re.fullmatch(r"\s*(\w+)\s*/\s*(\w+)\s*", pairs.get(f.name, "")):
+                return found.group(1), found.group(2)
+        return None
+
+    @staticmethod
+    def _judgeable(base: tuple[str, str] | None, converted: dict[str, Converted], rows: list[int]) -> bool:
+        return bool(base) and all(n in converted for n in base) and any(all(converted[n].values[i] for n in base) for i in rows)
+
+    # Faults
+
+    def _problems(self, group: Group, start: int, cells: dict[str, list[Any]], converted: dict[str, Converted]) -> None:
+        keys = self.reading.values[self.form.key.name]
+        for f in self.form.fields:
+            if f.name not in converted:
+                continue
+            result = converted[f.name]
+            faults: dict[int, Problem] = dict(result.problems)
+            if f.required and None in result.values:
+                mend = Problem("GEN-REQ", "必填项为空", "请填写；确实为零的填 0")
+                for i, v in enumerate(result.values):
+                    if v is None and i not in faults and self._is_unfilled(f, cells[f.name][i], converted, i):
+                        faults[i] = mend
+            number, column = group.fields[f.name]
+            grid = group.tables[number].grid
+            for i, problem in faults.items():
+                written = plain(cells[f.name][i])
+                shown = mask(written) if f.personal and written else written
+                given = f"“{shown}”" if shown else "空白"
+                self._faults.append(
+                    self._finding(
+                        problem.rule, f"第{start + i + 1}行“{f.zh}”填的是{given}，{problem.wrong}。{problem.mend}。",
+                        sheet=grid.name, member=grid.member, cell=a1(group.rows[i][number] + 1, column.col), row_no=start + i + 1,
+                        row_key=str(keys[start + i] or ""), field=f.name, value=shown, expected=problem.mend,
+                    )
+                )  # fmt: skip
+
+    def _is_unfilled(self, f: Field, cell: Any, converted: dict[str, Converted], i: int) -> bool:
+        if f.kind != "declared":
+            return self.converter.is_blank(cell)
+        base = self._base(f)  # no rate can be given where its base is blank or zero
+        return self.converter.is_blank(cell) and (not base or base[1] not in converted or bool(converted[base[1]].values[i]))
+
+    def _finding(self, rule: str, message: str, **about: Any) -> Finding:
+        severity = self.recogniser.contracts.rules[rule].severity
+        reading = self.reading
+        about = {"sheet": reading.sheet, "member": reading.member, **about}
+        return Finding(rule, severity, message, reading.form, reading.county_code, reading.week, **about)
+
+    # What goes along
+
+    def _texts(self, converted: dict[str, Converted], count: int) -> None:
+        texts: list[dict[str, str] | None] = [None] * count
+        for name, result in converted.items():
+            for i, text in result.texts.items():
+                row = texts[i]
+                if row is None:
+                    texts[i] = {name: text}
+                else:
+                    row[name] = text
+        self.reading.source_text += texts
+
+    def _reasons_and_extras(self, group: Group) -> None:
+        count = len(group.rows)
+        reasons: list[str | None] = [None] * count
+        extras: list[dict[str, str] | None] = [None] * count
+        for number, table in enumerate(group.tables):
+            rows = table.grid.rows
+            for column in table.columns:
+                heading = squeeze(column.heading)
+                if column.field is not None or heading == "序号":
+                    continue
+                for i, r in enumerate(group.rows):
+                    cell = rows[r[number]][column.col]
+                    if self.converter.is_blank(cell):
+                        continue
+                    if heading in self._reasons:
+                        reasons[i] = plain(cell)
+                    else:
+                        extras[i] = {**(extras[i] or {}), column.heading: plain(cell)}
+        self.reading.change_reason += reasons
+        self.reading.extra += extras
+
+    def _total_rows(self, group: Group, start: int, units: dict[str, str | None]) -> None:
+        """合计 and 小计 rows, those of tables side by side or in parts joined to one."""
+        joined: dict[tuple, TotalRow] = {}
+        for number, table in enumerate(group.tables):
+            for order, total in enumerate(table.totals):
+                place = (order, total.after) if len(group.tables) > 1 else (order, total.row)
+                row = joined.get(place)
+                if row is None:
+                    row = joined[place] = TotalRow(
+                        total.label, total.group, table.grid.member, table.grid.name, total.row + 1, start + total.after, {}, {}
+                    )
+                    self.totals.append(row)
+                for name, (of_table, column) in group.fields.items():
+                    f = self.form.by_name[name]
+                    if of_table != number or not f.numeric:
+                        continue
+                    cell = table.grid.cell(total.row, column.col)
+                    unit = units[name]
+                    result = self.converter.column(f, [cell], unit)
+                    row.values[name] = None if result.values[0] is None else Decimal(result.values[0])
+                    row.cells[name] = a1(total.row + 1, column.col)
+                    if result.problems:
+                        row.unreadable.add(name)
+
+    # 空报
+
+    def _is_empty(self) -> bool:
+        reading = self.reading
+        if not reading.rows:
+            return True
+        measured = [f for f in self.form.fields if f.kind in MEASURED]
+        judged = measured if any(f.required for f in measured) else [f for f in self.form.fields if f.kind != "key"]
+        faulty = {f.field for f in self._faults if f.rule_id != "GEN-REQ"}
+        return all(f.name not in faulty and not any(v is not None for v in reading.values[f.name]) for f in judged)
+
+    def _drop_rows(self) -> None:
+        reading = self.reading
+        reading.empty = True
+        reading.values = {name: [] for name in reading.values}
+        reading.sheet_row, reading.block_no, reading.source_text, reading.change_reason, reading.extra = [], [], [], [], []
+        self.totals.clear()
+
+
+def _groups(tables: list[Table], form: Form) -> list[Group]:
+    """Tables joined: one with other columns of the same rows is put beside them, one with further rows stands for itself."""
+    groups: list[Group] = []
+    for table in tables:
+        fields = table.fields
+        for group in groups:
+            shared = (fields.keys() & group.fields.keys()) - {form.key.name}
+            if fields.keys() <= group.fields.keys() or any(form.by_name[n].numeric for n in shared) or form.key.name not in fields:
+                continue
+            order = _same_rows(group, table, form)
+            if order is not None:
+                number = len(group.tables)
+                group.tables.append(table)
+                group.rows = [(*r, o) for r, o in zip(group.rows, order, strict=True)]
+                group.fields |= {n: (number, c) for n, c in fields.items() if n not in group.fields}
+                break
+        else:
+            groups.append(Group([table], [(r,) for r in table.rows], {n: (0, c) for n, c in fields.items()}))
+    return groups
+
+
+def _same_rows(group: Group, table: Table, form: Form) -> list[int] | None:
+    """The table's sheet row for each row of the group, if both list the same keys; None if they don't."""
+    if len(group.rows) != len(table.rows) or form.key.name not in group.fields:
+        return None
+    number, column = group.fields[form.key.name]
+    grid, other = group.tables[number].grid, table.column_of(form.key.name)
+    ours = [squeeze(plain(grid.cell(r[number], column.col))) for r in group.rows]
+    theirs = [squeeze(plain(table.grid.cell(r, other.col))) for r in table.rows]
+    if sum(a == b for a, b in zip(ours, theirs, strict=True)) * 2 > len(ours) or not ours:
+        return table.rows
+    if sorted(ours) == sorted(theirs) and len(set(ours)) == len(ours):
+        place = dict(zip(theirs, table.rows, strict=True))
+        return [place[k] for k in ours]
+    return None

@@ -1,0 +1,197 @@
+"""A form as read becomes the text that PostgreSQL's COPY takes, column by column.
+
+Columns are turned into text one at a time because a call for every cell is what makes loading slow: a line list of
+100,000 rows has 1.4 million cells.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from ingestion.contracts import Field, Form, contracts
+from ingestion.model import Block, FileReading, Finding, FormReading
+from ingestion.pseudonyms import Pseudonyms
+from ingestion.raw_tables import pseudonym_column, raw_columns
+
+NULL = "\\N"
+LARGEST_INTEGER = 2**31 - 1
+_ESCAPES = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r", "\x00": "\ufffd"})
+
+
+@dataclass(slots=True)
+class PreparedForm:
+    """A form ready to load: what was read without its values, and its rows as COPY text without submission_id."""
+
+    reading: FormReading  # values, sheet_row, block_no, … emptied
+    rows: int
+    unreadable_keys: int  # rows whose key is missing or faulty
+    lines: bytes  # '' or rows joined by newlines, in the order of `columns`
+    columns: tuple[str, ...]  # of raw.<form>, without submission_id
+
+    @property
+    def contract(self) -> Form:
+        """Looked up, not carried: prepared forms travel between processes."""
+        return contract_of(self.reading)
+
+    def lines_for(self, submission_id: int) -> bytes:
+        """The rows with their submission's number in front; a newline inside a value is escaped, so all are row ends."""
+        if not self.rows:
+            return b""
+        start = b"%d\t" % submission_id
+        return start + self.lines.replace(b"\n", b"\n" + start) + b"\n"
+
+
+@dataclass(slots=True)
+class PreparedFile:
+    """A file ready to load."""
+
+    name: str
+    forms: list[PreparedForm] = field(default_factory=list)
+    findings: list[Finding] = field(default_factory=list)
+    refusal_zh: str | None = None
+
+
+def prepare(file: FileReading, pseudonyms: Pseudonyms) -> PreparedFile:
+    """Turn everything read from a file into COPY text. The reading's columns are emptied (memory)."""
+    forms = [] if file.refusal_zh else [_prepare_form(f, pseudonyms) for f in file.forms]
+    return PreparedFile(file.name, forms, file.findings, file.refusal_zh)
+
+
+def contract_of(reading: FormReading) -> Form:
+    """The version of the contract that a form was read by."""
+    of = contracts()
+    for form in of.forms:
+        if (form.code, form.version) == (reading.form, reading.contract_version):
+            return form
+    return of.form(reading.form, reading.as_of_date)
+
+
+def _prepare_form(reading: FormReading, pseudonyms: Pseudonyms) -> PreparedForm:
+    form, rows = contract_of(reading), reading.rows
+    nothing = [None] * rows
+    for f in form.fields:
+        if f.sql_type == "integer":
+            _take_out_of_range(reading, form, f)
+    if form.key.personal:
+        _hide_keys(reading, form, pseudonyms)
+    keys = reading.values.get(form.key.name) or nothing
+    faulty = {f.row_no for f in reading.findings if f.severity == "error" and f.field == form.key.name and f.row_no}
+    columns = {
+        "row_no": list(map(str, range(1, rows + 1))),
+        "block_no": list(map(str, reading.block_no)),
+        "sheet_row": list(map(str, reading.sheet_row)),
+    }
+    for f in form.fields:
+        values = reading.values.get(f.name) or nothing
+        columns[f.name] = column_text(values, f.sql_type)
+        if f.pseudonymised:
+            columns[pseudonym_column(f.name)] = column_text(pseudonyms.of_column(f.name, values), "text")
+    columns["change_reason"] = column_text(reading.change_reason or nothing, "text")
+    columns["extra"] = _json_text(reading.extra or nothing)
+    columns["source_text"] = _json_text(reading.source_text or nothing)
+    if ["submission_id", *columns] != list(raw_columns(form)):
+        raise AssertionError(f"{form.code}: columns and the raw table have parted")
+    lines = "\n".join(map("\t".join, zip(*columns.values(), strict=True)))
+    prepared = PreparedForm(
+        reading, rows, sum(k is None or n in faulty for n, k in enumerate(keys, 1)),
+        lines.encode("utf-8", "replace"), tuple(columns),
+    )
+    reading.values, reading.sheet_row, reading.block_no = {}, [], []
+    reading.change_reason, reading.extra, reading.source_text = [], [], []
+    return prepared
+
+
+def column_text(values: Iterable[Any], sql_type: str) -> list[str]:
+    """One column as COPY text: NULL for None, nothing in it that ends a field or a row."""
+    if sql_type == "boolean":
+        return [NULL if v is None else "t" if v else "f" for v in values]
+    if sql_type == "date":
+        return [NULL if v is None else v.isoformat() for v in values]
+    if sql_type != "text":
+        return [NULL if v is None else str(v) for v in values]
+    values = list(values)
+    seen = "".join({v for v in values if v is not None})
+    if any(c in seen for c in "\\\t\n\r\x00"):
+        return [NULL if v is None else v.translate(_ESCAPES) for v in values]
+    return [NULL if v is None else v for v in values]
+
+
+def _json_text(values: list[dict | None]) -> list[str]:
+    if not any(values):
+        return [NULL] * len(values)
+    # \u0000 is legal JSON and no legal jsonb
+    write: Callable[[dict], str] = lambda v: json.dumps(v, ensure_ascii=False).replace("\\u0000", "\ufffd").translate(_ESCAPES)  # noqa: E731
+    return [write(v) if v else NULL for v in values]
+
+
+def _take_out_of_range(reading: FormReading, form: Form, field: Field) -> None:
+    """A whole number beyond what the column holds is no count of anything: an error at its cell, not a failed load."""
+    values = reading.values.get(field.name)
+    if not values or max((abs(v) for v in values if v is not None), default=0) <= LARGEST_INTEGER:
+        return
+    keys = reading.values.get(form.key.name) or [None] * reading.rows
+    told = {(f.row_no, f.field) for f in reading.findings if f.severity == "error"}
+    for index, value in enumerate(values):
+        if value is None or abs(value) <= LARGEST_INTEGER:
+            continue
+        values[index] = None
+        if (index + 1, field.name) in told:
+            continue
+        block = block_of(reading, reading.block_no[index])
+        reading.findings.append(
+            Finding(
+                "GEN-TYPE", "error", f"“{field.zh}”的数值 {value} 超出可能的范围，请核对。", reading.form, reading.county_code,
+                reading.week, block.member if block else reading.member, block.sheet if block else reading.sheet,
+                cell_of(block, field.name, reading.sheet_row[index]), index + 1,
+                "" if keys[index] is None else str(keys[index]), field.name, str(value),
+            )
+        )
+
+
+def _hide_keys(reading: FormReading, form: Form, pseudonyms: Pseudonyms) -> None:
+    """A personal key never leaves raw: findings carry its pseudonym. Reading has no secret, so it is done here."""
+    keys = reading.values.get(form.key.name) or []
+    for finding in reading.findings:
+        in_range = finding.row_no is not None and 0 < finding.row_no <= len(keys)
+        finding.row_key = (pseudonyms.of_value(form.key.name, keys[finding.row_no - 1]) or "") if in_range else ""
+
+
+def block_of(reading: FormReading, number: int) -> Block | None:
+    return next((b for b in reading.blocks if b.number == number), None)
+
+
+def cell_of(block: Block | None, field: str, sheet_row: int) -> str:
+    """A1 address of a field's value, '' where the block has no column for it."""
+    source = block.columns.get(field) if block else None
+    return f"{column_letters(source.col)}{sheet_row + source.row_offset}" if source else ""
+
+
+def column_letters(col: int) -> str:
+    """0 → 'A', 26 → 'AA'."""
+    letters = ""
+    while col >= 0:
+        col, digit = divmod(col, 26)
+        letters = chr(ord("A") + digit) + letters
+        col -= 1
+    return letters
+
+
+def layout(reading: FormReading) -> list[dict[str, Any]]:
+    """The blocks as they are kept in ``intake.submission.layout``."""
+    return [
+        {
+            "block": b.number,
+            "member": b.member,
+            "sheet": b.sheet,
+            "header_rows": list(b.header_rows),
+            "columns": {
+                name: {"col": column_letters(c.col), "heading": c.heading, "factor": c.factor}
+                | ({"row_offset": c.row_offset} if c.row_offset else {})
+                for name, c in b.columns.items()
+            },
+        }
+        for b in reading.blocks
+    ]

@@ -1,0 +1,74 @@
+"""A sheet as it stands: rows of cells without meaning, and the few helpers that look at a cell."""
+
+from __future__ import annotations
+
+import datetime as dt
+import functools
+import re
+import unicodedata
+from dataclasses import dataclass, field
+from typing import Any
+
+_SPACES = re.compile(r"\s+")
+_QUOTES = str.maketrans("", "", "“”\"'‘’「」『』")
+_DASHES = re.compile("[—–―‐‑－-]+")
+
+
+@dataclass(slots=True)
+class Grid:
+    """One sheet. Cells are str, float, int, bool, date, datetime, time or '' (empty); rows may differ in length."""
+
+    member: str  # path inside a .zip, '' otherwise
+    name: str  # '' for a .csv
+    rows: list[list[Any]]
+    merged: list[tuple[tuple[int, int], tuple[int, int]]] = field(default_factory=list)  # first and last (row, col), 0-based
+    visible: bool = True
+
+    def cell(self, row: int, col: int) -> Any:
+        cells = self.rows[row] if 0 <= row < len(self.rows) else ()
+        return cells[col] if 0 <= col < len(cells) else ""
+
+
+def a1(row: int, col: int) -> str:
+    """Address of a cell: row 1-based as the county sees it, col 0-based."""
+    letters = ""
+    col += 1
+    while col:
+        col, rest = divmod(col - 1, 26)
+        letters = chr(65 + rest) + letters
+    return f"{letters}{row}"
+
+
+def number_text(number: float) -> str:
+    """A spreadsheet's number as it is shown: 15 significant digits, never binary noise."""
+    return str(int(number)) if number == int(number) and abs(number) < 1e15 else format(number, ".15g")
+
+
+def plain(cell: Any) -> str:
+    """A cell as text, stripped; numbers and dates in their plain form."""
+    if isinstance(cell, str):
+        return cell.strip()
+    if isinstance(cell, bool):
+        return "TRUE" if cell else "FALSE"
+    if isinstance(cell, (int, float)):
+        return number_text(cell) if abs(cell) < float("inf") else ""
+    if isinstance(cell, dt.datetime):
+        return cell.date().isoformat() if cell.time() == dt.time() else cell.isoformat(sep=" ")
+    if isinstance(cell, dt.date):
+        return cell.isoformat()
+    return "" if cell is None else str(cell)
+
+
+@functools.lru_cache(maxsize=50_000)
+def squeeze(text: str) -> str:
+    """A text without what counties vary freely: width of characters, spaces, line breaks, quotes, kinds of dashes."""
+    return _DASHES.sub("-", _SPACES.sub("", unicodedata.normalize("NFKC", text)).translate(_QUOTES))
+
+
+def is_empty(cell: Any) -> bool:
+    return cell is None or cell == "" or (isinstance(cell, str) and not cell.strip())
+
+
+def filled(row: list[Any]) -> list[int]:
+    """Columns of a row that hold something."""
+    return [c for c, cell in enumerate(row) if cell != "" and not is_empty(cell)]

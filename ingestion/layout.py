@@ -1,0 +1,379 @@
+"""Where things stand on a sheet: title blocks, runs of headings, the rows below them, totals, notes, signatures.
+
+A sheet may hold several forms one below the other, and one form in several tables (续表) below or beside each other.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import Any
+
+from ingestion.contracts import Field, Form
+from ingestion.grid import Grid, filled, is_empty, plain, squeeze
+from ingestion.recognise import Recogniser, TitleBlock
+
+TITLE_ROWS = 8  # at most so many rows above a table belong to its title block
+HEADING_ROWS = 4
+SMALL_SHEET = 3_000  # rows; in larger ones headings further down must be written like the first ones
+_GROUP_LABEL = re.compile(r"^(?:[（(]?[一二三四五六七八九十]+[)）]?[、.．]|第[一二三四五六七八九十]+[部类])")
+
+
+@dataclass(slots=True)
+class Column:
+    col: int
+    heading: str
+    levels: list[str]
+    unit: str | None  # money unit or % that the heading names
+    field: Field | None
+
+
+@dataclass(slots=True)
+class Total:
+    row: int  # 0-based
+    label: str
+    group: str | None
+    after: int  # data rows of the table before it
+    grand: bool
+
+
+@dataclass(slots=True)
+class Table:
+    """One run of headings and the data rows below it."""
+
+    grid: Grid
+    top: int  # first and last heading row, 0-based
+    bottom: int
+    columns: list[Column]
+    rows: list[int] = field(default_factory=list)  # data rows, 0-based
+    totals: list[Total] = field(default_factory=list)
+
+    def column_of(self, name: str) -> Column | None:
+        return next((c for c in self.columns if c.field is not None and c.field.name == name), None)
+
+    @property
+    def fields(self) -> dict[str, Column]:
+        return {c.field.name: c for c in self.columns if c.field is not None}
+
+
+@dataclass(slots=True)
+class Segment:
+    """What one title block stands above: one form (None: unknown) with its tables."""
+
+    grid: Grid
+    form: Form | None
+    block: TitleBlock
+    tables: list[Table] = field(default_factory=list)
+    reason: str | None = None  # of a note 变化原因：…
+    titled: bool = False  # the title itself names the form
+
+
+def segments_of(grid: Grid, recogniser: Recogniser) -> list[Segment]:
+    """Every form on a sheet, in order."""
+    runs = _runs_of_headings(grid, recogniser)
+    segments: list[Segment] = []
+    above = 0
+    for number, (top, bottom) in enumerate(runs):
+        title_from = _title_from(grid, recogniser, above, top)
+        block = recogniser.read_block(grid.rows[title_from:top])
+        end = _title_from(grid, recogniser, bottom + 1, runs[number + 1][0]) if number + 1 < len(runs) else len(grid.rows)
+        levels = _levels(grid, top, bottom)
+        titled = recogniser.title_in(block.title) or (None if segments else recogniser.title_in(grid.name))
+        form = _form_of(recogniser, levels, titled, segments[-1].form if segments else None)
+        continues = bool(segments) and form is segments[-1].form and not block.county and is_empty(block.date)
+        segment = segments[-1] if continues else Segment(grid, form, block, titled=titled is not None)
+        if not continues:
+            segments.append(segment)
+        if form is not None:
+            if block.unit and not segment.block.unit:
+                segment.block.unit = block.unit
+            for columns in _split(_columns(recogniser, form, levels), form):
+                table = Table(grid, top, bottom, columns)
+                tail = _rows_of(table, form, recogniser, end)
+                segment.tables.append(table)
+                segment.reason = segment.reason or next((r for r in map(recogniser.reason_in, tail) if r), None)
+                if not segment.block.filled_on:
+                    segment.block.filled_on = recogniser.read_block([[t] for t in tail]).filled_on
+        above = bottom + 1
+    return segments
+
+
+# Headings
+
+
+def _runs_of_headings(grid: Grid, recogniser: Recogniser) -> list[tuple[int, int]]:
+    runs: list[tuple[int, int]] = []
+    row = 0
+    seen: set[str] = set()  # headings as written, to look for repeats in long sheets without reading every cell
+    long_sheet = len(grid.rows) > SMALL_SHEET
+    while row < len(grid.rows):
+        cells = grid.rows[row]
+        if long_sheet and runs and seen.isdisjoint(cells) and not (isinstance(cells[0], str) and "表" in cells[0]):
+            row += 1
+            continue
+        if not _is_strong(cells, recogniser):
+            row += 1
+            continue
+        lowest = runs[-1][1] + 1 if runs else 0
+        top = row
+        while top > lowest and row - top < HEADING_ROWS - 1 and _is_upper(grid, top - 1, recogniser):
+            top -= 1
+        bottom = row
+        while bottom + 1 < len(grid.rows) and bottom - top < HEADING_ROWS and _is_lower(grid, top, bottom + 1, recogniser):
+            bottom += 1
+        if bottom + 1 < len(grid.rows) and _is_column_numbers(grid.rows[bottom + 1]):
+            bottom += 1
+        runs.append((top, bottom))
+        seen |= {c for r in grid.rows[top : bottom + 1] for c in r if isinstance(c, str) and c.strip()}
+        row = bottom + 1
+    return runs
+
+
+def _hits(row: list[Any], recogniser: Recogniser) -> int:
+    return len({squeeze(c) for c in row if recogniser.is_heading(c)})
+
+
+def _is_strong(row: list[Any], recogniser: Recogniser) -> bool:
+    """Two headings or more, and no figures."""
+    texts = [c for c in row if isinstance(c, str) and c.strip()]
+    if len(texts) < 2 or _has_figures(row) or recogniser.is_label_row(row):
+        return False
+    hits = _hits(row, recogniser)
+    return hits >= 2 and hits * 3 >= len(texts)
+
+
+def _has_figures(row: list[Any]) -> bool:
+    return any(not isinstance(c, str) and c is not None for c in row)
+
+
+def _is_upper(grid: Grid, row: int, recogniser: Recogniser) -> bool:
+    cells = grid.rows[row]
+    texts = [c for c in cells if isinstance(c, str) and c.strip()]
+    if not texts or _has_figures(cells) or recogniser.is_label_row(cells) or any(recogniser.title_in(t) for t in texts):
+        return False
+    if any(recogniser.is_signature(t) or recogniser.is_note(t) for t in texts) or any(re.search(r"\d{3}", t) and not recogniser.is_heading(t) for t in texts):
+        return False
+    return _hits(cells, recogniser) >= 1 or (len(texts) >= 2 and not any(w in squeeze(t) for t in texts for w in recogniser.writing["total_words"]))
+
+
+def _is_lower(grid: Grid, top: int, row: int, recogniser: Recogniser) -> bool:
+    """The row carries on the headings above it: a merged heading reaches into it, or it leaves the first column free."""
+    cells = grid.rows[row] if row < len(grid.rows) else []
+    columns = filled(cells)
+    if not columns or _has_figures(cells):
+        return False
+    if any(top <= r1 < row <= r2 for (r1, _), (r2, _) in grid.merged):
+        return True
+    hits = sum(recogniser.is_heading(cells[c]) for c in columns)
+    below_group = columns[0] > min(filled(grid.rows[row - 1]), default=0)
+    if hits and (hits >= 2 or below_group) and hits * 2 >= len(columns):
+        return True
+    if hits and below_group and row - top < HEADING_ROWS - 1 and _is_lower(grid, top, row + 1, recogniser):
+        return True
+    # units below their headings
+    return all(squeeze(plain(cells[c])).strip("()") in recogniser.units for c in columns)
+
+
+def _is_column_numbers(row: list[Any]) -> bool:
+    """甲 | 1 | 2 | 3: numbers of the columns, below the headings."""
+    texts = [plain(row[c]).strip("()（） ") for c in filled(row)]
+    named = False
+    while texts and texts[0] in ("甲", "乙", "丙", "栏次", "列次"):
+        named = bool(texts.pop(0))
+    return len(texts) >= (2 if named else 3) and all(t.isdigit() for t in texts) and all(int(b) == int(a) + 1 for a, b in zip(texts, texts[1:], strict=False))
+
+
+def _levels(grid: Grid, top: int, bottom: int) -> dict[int, list[str]]:
+    """Headings of each column from the top down; a heading that spans columns stands above each of them."""
+    height = bottom - top + 1
+    width = max((len(r) for r in grid.rows[top : bottom + 1]), default=0)
+    own = [[plain(grid.cell(top + h, c)) for c in range(width)] for h in range(height)]
+    if _is_column_numbers(grid.rows[bottom]):
+        own[-1] = [""] * width
+    spans = [((r1, c1), (r2, c2)) for (r1, c1), (r2, c2) in grid.merged if top <= r1 <= bottom]
+    full = [row[:] for row in own]
+    for (r1, c1), (_r2, c2) in spans:
+        for c in range(c1 + 1, min(c2 + 1, width)):
+            full[r1 - top][c] = full[r1 - top][c] or own[r1 - top][c1]
+    if not any(c2 > c1 for (_, c1), (_, c2) in spans):  # no merges kept (.csv): a group's heading reaches to the next
+        for h in range(height - 1):
+            group = ""
+            for c in range(width):
+                below = any(own[k][c] for k in range(h + 1, height))
+                if own[h][c]:
+                    group = own[h][c] if below else ""
+                elif below and group and not any(own[k][c] for k in range(h)):
+                    full[h][c] = group
+    levels: dict[int, list[str]] = {}
+    for c in range(width):
+        texts = [full[h][c] for h in range(height) if full[h][c]]
+        if texts and any(own[h][c] for h in range(height)):
+            levels[c] = [t for i, t in enumerate(texts) if not i or t != texts[i - 1]]
+    return levels
+
+
+def _form_of(recogniser: Recogniser, levels: dict[int, list[str]], titled: str | None, current: Form | None) -> Form | None:
+    """The form that title and headings speak for; None if nothing fits."""
+    scores = {}
+    for form in recogniser.newest:
+        headings = recogniser.headings(form)
+        scores[form.code] = len({f.name for texts in levels.values() if (f := headings.match(texts))})
+    best = max(scores.values(), default=0)
+    by_code = {f.code: f for f in recogniser.newest}
+    if titled and (scores[titled] * 2 >= best or scores[titled] * 2 >= len(by_code[titled].fields)):
+        return by_code[titled] if scores[titled] else None
+    if current is not None and not titled and scores[current.code] * 3 >= best * 2:
+        return current
+    known_extras = {squeeze(w) for w in (*recogniser.writing["known_extra_columns"], *recogniser.writing["reason_heading"])}
+    columns = sum(squeeze(texts[-1]) not in known_extras for texts in levels.values())
+    fitting = [c for c, s in scores.items() if s == best]
+    if best >= 2 and best * 2 >= columns:
+        if len(fitting) > 1:  # the form that more of is there
+            fitting = sorted(fitting, key=lambda c: len(by_code[c].fields))
+            if len(by_code[fitting[0]].fields) == len(by_code[fitting[1]].fields):
+                return None
+        form = by_code[fitting[0]]
+        return form if best * 2 >= sum(f.required for f in form.fields) else None
+    return None
+
+
+def _columns(recogniser: Recogniser, form: Form, levels: dict[int, list[str]]) -> list[Column]:
+    headings = recogniser.headings(form)
+    columns = []
+    for col, texts in levels.items():
+        unit = next((u for u in map(recogniser.unit_in, reversed(texts)) if u), None)
+        columns.append(Column(col, " ".join(re.sub(r"\s+", "", texts[-1]).split()), texts, unit, headings.match(texts)))
+    return columns
+
+
+def _split(columns: list[Column], form: Form) -> list[list[Column]]:
+    """Tables side by side: a new one begins where the key's heading comes again (or a serial number right before it)."""
+    starts = [i for i, c in enumerate(columns) if c.field is form.key]
+    parts: list[list[Column]] = []
+    begin = 0
+    for start in starts[1:]:
+        if start and columns[start - 1].field is None and squeeze(columns[start - 1].heading) == "序号":
+            start -= 1
+        parts.append(columns[begin:start])
+        begin = start
+    parts.append(columns[begin:])
+    for part in parts:
+        seen: set[str] = set()
+        for column in part:  # the same field twice in one table: the first one holds, the second is kept as unknown
+            if column.field is not None and column.field.name in seen:
+                column.field = None
+            elif column.field is not None:
+                seen.add(column.field.name)
+    return parts
+
+
+# Rows
+
+
+def _title_from(grid: Grid, recogniser: Recogniser, lowest: int, top: int) -> int:
+    """First row of the title block above a run of headings."""
+    row = top
+    while row > lowest and (lowest == 0 or top - row < TITLE_ROWS):
+        cells = grid.rows[row - 1]
+        columns = filled(cells)
+        if columns and lowest:
+            texts = [plain(cells[c]) for c in columns]
+            if recogniser.is_signature(texts[0]) or recogniser.is_note(texts[0]):
+                break
+            lone = len(columns) == 1 and isinstance(cells[columns[0]], str)
+            if not recogniser.is_label_row(cells) and not (lone and _is_title(texts[0], recogniser)):
+                break
+        row -= 1
+    return row
+
+
+def _is_title(text: str, recogniser: Recogniser) -> bool:
+    key = squeeze(text)
+    words = (*recogniser.writing["continuation_words"], *recogniser.writing["attachment_words"])
+    return recogniser.title_in(text) is not None or any(w in key for w in words) or key.endswith(("报表", "台账", "明细表", "进展表"))
+
+
+def _rows_of(table: Table, form: Form, recogniser: Recogniser, end: int) -> list[str]:
+    """Sort the rows below the headings into data rows and totals. Gives the notes and signatures as text."""
+    grid, tail = table.grid, []
+    key = next((c.col for c in table.columns if c.field is form.key), None)
+    first, last = min(c.col for c in table.columns), max(c.col for c in table.columns)
+    mapped = {c.col for c in table.columns if c.field is not None}
+    lead = key if key is not None else min(mapped, default=first)
+    totals = tuple(squeeze(w) for w in recogniser.writing["total_words"])
+    subtotals = tuple(squeeze(w) for w in recogniser.writing["subtotal_words"])
+    special_first = {w[0] for name in ("note_words", "signature_words", "reason_heading", "total_words", "subtotal_words", "attachment_words", "continuation_words") for w in recogniser.writing[name] if w}
+    special_first |= set("（(一二三四五六七八九十第 \u3000\t\n")
+    special_last = set("计表账)）:： \u3000\n")
+    group: str | None = None
+    ended = False
+    rows, add = grid.rows, table.rows.append
+    for index in range(table.bottom + 1, end):
+        cells = rows[index]
+        value = cells[lead] if lead < len(cells) else ""
+        # the ordinary row: a key that looks like no label, and more than one or two cells filled
+        if not ended and (
+            (type(value) is str and value and len(value) <= 24 and value[0] not in special_first and value[-1] not in special_last)
+            or (type(value) is not str and value is not None)
+        ) and cells.count("") + 2 < len(cells):
+            add(index)
+            continue
+        within = [c for c in filled(cells) if first <= c <= last]
+        if not within:
+            if outside := [plain(cells[c]) for c in filled(cells)]:
+                tail.extend(outside)
+            continue
+        texts = [plain(cells[c]) for c in within]
+        start = texts[0]
+        if any(recogniser.is_signature(t) for t in texts[:2]):
+            tail.extend(plain(cells[c]) for c in filled(cells))
+            ended = True
+            continue
+        if recogniser.is_note(start):
+            tail.extend(texts)
+            ended = True
+            continue
+        label = _total_label(cells, within, lead, totals + subtotals)
+        if label is not None:
+            bare = squeeze(label)
+            grand = any(w in bare for w in totals)
+            named = re.sub("|".join(map(re.escape, totals + subtotals)), "", bare).strip(":、")
+            table.totals.append(Total(index, label, None if grand else named or group, len(table.rows), grand))
+            continue
+        if len(within) == 1 and _is_lone_text(cells[within[0]], within[0] == key, form, recogniser):
+            tail.append(start)
+            group = _GROUP_LABEL.sub("", squeeze(start)).strip(":") if not ended else group
+            continue
+        if ended and len(within) <= 2:
+            tail.extend(texts)
+            continue
+        if not mapped.intersection(within):
+            continue
+        add(index)
+    return tail
+
+
+def _total_label(cells: list[Any], within: list[int], lead: int, words: tuple[str, ...]) -> str | None:
+    """The label of a 合计 or 小计 row: in the key's column, or before it where the key is blank."""
+    for c in within:
+        if c > lead and not is_empty(cells[lead] if lead < len(cells) else ""):
+            return None
+        if isinstance(cells[c], str):
+            text = re.sub(r"\([^()]*\)$", "", squeeze(cells[c])).strip(":")
+            if text in words or (len(text) <= 14 and text.endswith(words)) or (len(text) <= 14 and text.startswith(words)):
+                return plain(cells[c])
+            if c >= lead:
+                return None
+    return None
+
+
+def _is_lone_text(cell: Any, in_key: bool, form: Form, recogniser: Recogniser) -> bool:
+    """A single text in a row that is a heading of a group, a title or a remark, and not a row with just its key."""
+    if not isinstance(cell, str):
+        return False
+    if not in_key:
+        return not any(ch.isdigit() for ch in cell) or len(cell) > 20
+    key = squeeze(cell)
+    if _is_title(cell, recogniser) or _GROUP_LABEL.match(key) or len(key) > 30 or key.endswith(":"):
+        return True
+    return form.key.codes == "identifier" and not any(ch.isascii() and ch.isalnum() for ch in key)

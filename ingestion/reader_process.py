@@ -1,0 +1,194 @@
+"""Reading files in processes of their own: a workbook that crashes, hangs or eats all memory takes nobody with it.
+
+`ReaderPool` starts ``python -m ingestion.reader_process``, one a worker. A worker reads one file after the other and
+answers with a `PreparedFile`; the pool's caller gets the answers in the order of its questions. Plain processes over
+pipes, since an orchestrator's own workers are often not allowed to start multiprocessing children.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import datetime as dt
+import os
+import pickle
+import resource
+import signal
+import struct
+import subprocess
+import sys
+import threading
+import traceback
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+from ingestion.copying import PreparedFile, prepare
+from ingestion.pseudonyms import Pseudonyms
+from warehouse.settings import REPOSITORY, Settings
+
+SECONDS_PER_FILE = 180
+MEMORY_BYTES = 6 * 2**30  # address space; threads' stacks and arenas count although they are never touched
+AHEAD = 6  # files read ahead for each worker: bounds what waits in memory
+REFUSAL_ZH = {
+    "hung": "该文件读取时间过长，未能读完，已停止。请检查文件内容后另存为普通 .xlsx 工作簿重新报送。",
+    "crashed": "该文件无法读取（读取程序在打开时中断）。请用 Excel 或 WPS 打开后另存为 .xlsx 工作簿重新报送。",
+    "memory": "该文件展开后过大，超出读取限额。请删除多余的空白行列和图片后重新报送。",
+    "failed": "该文件无法读取（读取程序出错，数据组已收到记录）。请用 Excel 或 WPS 打开后另存为 .xlsx 工作簿重新报送。",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """One file to read."""
+
+    path: Path
+    name: str
+    received_at: dt.datetime
+
+
+@dataclass(slots=True)
+class Answer:
+    """What came of reading a file. ``trouble`` says where the reader failed, without any of the file's content."""
+
+    file: PreparedFile
+    trouble: str = ""
+
+
+def refused(name: str, kind: str, trouble: str = "") -> Answer:
+    return Answer(PreparedFile(name, refusal_zh=REFUSAL_ZH[kind]), trouble or kind)
+
+
+def read_here(question: Question, pseudonyms: Pseudonyms) -> Answer:
+    """Read a file in this process. Whatever the reader raises becomes a refusal."""
+    from ingestion.reading import read_file
+
+    try:
+        return Answer(prepare(read_file(question.path, question.name, received_at=question.received_at), pseudonyms))
+    except KeyboardInterrupt:
+        raise
+    except MemoryError:
+        return refused(question.name, "memory")
+    except BaseException as error:  # a panic in a Rust library is no Exception
+        return refused(question.name, "failed", where(error))
+
+
+def where(error: BaseException) -> str:
+    """Type and places of an error, not its text: that may quote a cell."""
+    places = [f"{Path(f.filename).name}:{f.lineno} {f.name}" for f in traceback.extract_tb(error.__traceback__)]
+    return f"{type(error).__name__} at " + " < ".join(reversed(places))
+
+
+class ReaderPool:
+    """Reads files in worker processes; use it as a context manager. Workers start with the first files."""
+
+    def __init__(self, settings: Settings, workers: int = 2, seconds_per_file: float = SECONDS_PER_FILE, reader: str = "ingestion.reader_process") -> None:
+        self.workers, self.seconds, self.reader = workers, seconds_per_file, reader
+        self._pseudonyms = Pseudonyms.of(settings)
+        self._threads = ThreadPoolExecutor(workers, thread_name_prefix="reader")
+        self._local = threading.local()
+        self._running: set[subprocess.Popen] = set()
+
+    def __enter__(self) -> ReaderPool:
+        return self
+
+    def __exit__(self, *_) -> None:
+        for process in list(self._running):
+            process.kill()
+        self._threads.shutdown(cancel_futures=True)
+        for process in list(self._running):
+            self._forget(process)
+
+    def read(self, questions: Iterable[Question]) -> Iterator[Answer]:
+        """The answers in the order of the questions; reads a few files ahead of the one that is handed out."""
+        waiting: deque[Future[Answer]] = deque()
+        for question in questions:
+            waiting.append(self._threads.submit(self._ask, question))
+            if len(waiting) > AHEAD * self.workers:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+
+    def _ask(self, question: Question) -> Answer:
+        for attempt in (1, 2):  # a worker may be shot by the system for what another file did
+            process = getattr(self._local, "process", None) or self._start()
+            try:
+                _send(process.stdin, (question, self.seconds))
+                return _receive(process.stdout)
+            except (EOFError, OSError):
+                process.kill()
+                code = process.wait()
+                self._forget(process)
+                if code == -signal.SIGALRM:
+                    return refused(question.name, "hung")
+                if attempt == 2:
+                    return refused(question.name, "crashed", f"reader ended with {code}")
+        raise AssertionError
+
+    def _start(self) -> subprocess.Popen:
+        environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, [str(REPOSITORY), os.environ.get("PYTHONPATH")]))}
+        process = subprocess.Popen(
+            [sys.executable, "-m", self.reader], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=environment
+        )
+        self._running.add(process)
+        self._local.process = process
+        _send(process.stdin, self._pseudonyms)
+        return process
+
+    def _forget(self, process: subprocess.Popen) -> None:
+        self._running.discard(process)
+        self._local.process = None
+        process.stdout.close()
+        with contextlib.suppress(OSError):  # what it never read cannot be flushed
+            process.stdin.close()
+        process.wait()
+
+
+def _send(stream: BinaryIO, what: object) -> None:
+    data = pickle.dumps(what, protocol=5)
+    stream.write(struct.pack("<Q", len(data)))
+    stream.write(data)
+    stream.flush()
+
+
+def _receive(stream: BinaryIO) -> object:
+    (size,) = struct.unpack("<Q", _exactly(stream, 8))
+    return pickle.loads(_exactly(stream, size))
+
+
+def _exactly(stream: BinaryIO, size: int) -> bytes:
+    data = stream.read(size)
+    if len(data) < size:
+        raise EOFError
+    return data
+
+
+def serve(read: Callable[[Question, Pseudonyms], Answer] = read_here) -> None:
+    """A worker's whole life: secret first, then question after question, until the pipe is closed."""
+    answers = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)  # whatever a library prints must not get between the answers
+    questions = sys.stdin.buffer
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the loader, which then closes the pipe
+    resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, resource.getrlimit(resource.RLIMIT_AS)[1]))
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG: no orphan goes on reading
+    try:
+        pseudonyms = _receive(questions)
+        while True:
+            question, seconds = _receive(questions)
+            signal.setitimer(signal.ITIMER_REAL, seconds)  # not handled, so it ends the process, whatever it is in
+            answer = read(question, pseudonyms)
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            _send(answers, answer)
+    except EOFError:
+        return
+
+
+if __name__ == "__main__":
+    # under its importable name, so that what is pickled here is known there
+    from ingestion import reader_process
+
+    reader_process.serve()

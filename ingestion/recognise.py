@@ -1,0 +1,365 @@
+"""What a table is: its form by title and headings, its county and week by the title block. Contracts hold every word."""
+
+from __future__ import annotations
+
+import datetime as dt
+import functools
+import re
+from dataclasses import dataclass, field
+from typing import Any
+
+from ingestion.contracts import Contracts, Field, Form
+from ingestion.grid import is_empty, plain, squeeze
+
+PERCENT = "%"
+_BRACKET = re.compile(r"\((?:单位:)?([^()]{0,12})\)$")
+_WHICH = re.compile(r"^(?:其中[:,、]?|#)")
+_GENERAL_PARENT = re.compile("(?:情况|规模|进展|指标|数)$")
+
+# Dates as counties write them, and weeks
+_FULL_DATE = re.compile(r"(?<!\d)(20\d\d|19\d\d)\s*[-./年]\s*(\d{1,2})\s*[-./月]\s*(\d{1,2})\s*[日号]?(?!\d)")
+_PACKED_DATE = re.compile(r"(?<!\d)((?:20|19)\d\d)(\d\d)(\d\d)(?!\d)")
+_MONTH_DAY = re.compile(r"(?<!\d)(\d{1,2})\s*月\s*(\d{1,2})\s*[日号]")
+_WEEK_NAMED = re.compile(r"(?<!\d)(?:(20\d\d)\s*年?[-_\s]*)?(?:第\s*(\d{1,2})\s*[周期]|[Ww](?:[Ee][Ee][Kk])?\s*(\d{1,2}))(?!\d)")
+_MONTH_DAY_PACKED = re.compile(r"(?<!\d)(0[1-9]|1[0-2])(0[1-9]|[12]\d|3[01])(?!\d)")
+_YEAR = re.compile(r"(?<!\d)(20\d\d)\s*年")
+
+
+def week_of(day: dt.date) -> str:
+    year, week, _ = day.isocalendar()
+    return f"{year}-W{week:02d}"
+
+
+def sunday_of(week: str) -> dt.date:
+    return dt.date.fromisocalendar(int(week[:4]), int(week[6:]), 7)
+
+
+# Headings
+
+
+class FormHeadings:
+    """The headings of one form: text → field. Weaker readings (without unit, without 其中) yield to stronger ones."""
+
+    def __init__(self, form: Form, units: frozenset[str]):
+        self.form = form
+        self._units = units
+        self._levels: tuple[dict[str, Field], ...] = ({}, {}, {})
+        for level, reading in enumerate((lambda t: t, self.bare, lambda t: _WHICH.sub("", self.bare(t)))):
+            taken: dict[str, set[str]] = {}
+            for f in form.fields:
+                for text in (f.zh, *f.aliases):
+                    key = reading(squeeze(text))
+                    taken.setdefault(key, set()).add(f.name)
+                    self._levels[level].setdefault(key, f)
+            if level:
+                for key, names in taken.items():
+                    if len(names) > 1:
+                        del self._levels[level][key]
+
+    def bare(self, text: str) -> str:
+        """A squeezed heading without the unit behind it."""
+        while (found := _BRACKET.search(text)) and (found.group(1) in self._units or not found.group(1)):
+            text = text[: found.start()]
+        return text[:-1] if text.endswith(PERCENT) and len(text) > 1 else text
+
+    def find(self, text: str) -> Field | None:
+        key = squeeze(text)
+        if not key:
+            return None
+        bare = self.bare(key)
+        exact, without_unit, without_which = self._levels
+        return exact.get(key) or without_unit.get(bare) or without_which.get(_WHICH.sub("", bare))
+
+    def match(self, levels: list[str]) -> Field | None:
+        """The field of a column whose headings, from the top down, are these."""
+        if not levels:
+            return None
+        leaf, above = levels[-1], levels[:-1]
+        found = self.find(leaf)
+        if found or not above:
+            return found
+        bare = [self.bare(squeeze(t)) for t in levels]
+        if bare[-1] in self._units or not bare[-1]:  # the lowest level says nothing but the unit
+            return self.match(above)
+        for start in range(len(levels) - 1):
+            if found := self.find("".join(bare[start:])):
+                return found
+        parent = _GENERAL_PARENT.sub("", bare[-2])
+        return self.find(parent + bare[-1]) or self.find(parent + "其中" + bare[-1])
+
+    @functools.cached_property
+    def words(self) -> frozenset[str]:
+        return frozenset(k for level in self._levels for k in level)
+
+
+class Recogniser:
+    """Recognition with one set of contracts."""
+
+    def __init__(self, contracts: Contracts):
+        self.contracts = contracts
+        self.writing = contracts.writing
+        self.money = dict(self.writing["money_units"])
+        units = {u for words in self.writing["unit_words"].values() for u in words} | set(self.money) | {PERCENT}
+        for form in contracts.forms:
+            for f in form.fields:
+                if f.name.endswith("unit"):
+                    units |= {label for labels in f.values.values() for label in labels}
+        self.units = frozenset(units)
+        self._headings = {id(f): FormHeadings(f, self.units) for f in contracts.forms}
+        self.newest = [contracts.form(code) for code in contracts.codes]
+        self.titles = sorted(((squeeze(t), f.code) for f in contracts.forms for t in (*f.titles, f.zh)), key=lambda t: -len(t[0]))
+        self.known_words = frozenset().union(*(h.words for h in self._headings.values()))
+        self._labels = {
+            kind: re.compile("^(?:%s)(?:\\([^)]*\\))?(?::|$)" % "|".join(map(re.escape, self.writing[f"{kind}_labels"])))
+            for kind in ("county", "date", "unit")
+        }
+        every = [w for kind in ("county_labels", "date_labels", "unit_labels", "filled_on_words") for w in self.writing[kind]]
+        self._any_label = re.compile("(?:%s)(?:[(（][^)）]*[)）])?\\s*[:：]" % "|".join(map(re.escape, sorted(every, key=len, reverse=True))))
+        offices = "|".join(map(re.escape, sorted(self.writing["county_offices"], key=len, reverse=True)))
+        self._office = re.compile(f"(?:{offices})$")
+
+    def headings(self, form: Form) -> FormHeadings:
+        return self._headings[id(form)]
+
+    def is_heading(self, cell: Any) -> bool:
+        """The cell holds a heading of some form."""
+        if not isinstance(cell, str) or not cell or len(cell) > 60:
+            return False
+        return self._is_heading(cell)
+
+    @functools.lru_cache(maxsize=50_000)  # noqa: B019 - one recogniser a process
+    def _is_heading(self, text: str) -> bool:
+        key = squeeze(text)
+        bare = next(iter(self._headings.values())).bare(key)
+        return key in self.known_words or bare in self.known_words or _WHICH.sub("", bare) in self.known_words
+
+    def title_in(self, text: str) -> str | None:
+        """Code of the form whose title a text holds; the longest title goes first."""
+        key = squeeze(text)
+        return next((code for title, code in self.titles if title in key), None)
+
+    def unit_in(self, text: str) -> str | None:
+        """The money unit or % that a heading names in brackets or at its end."""
+        key = squeeze(text)
+        for inner in re.findall(r"\(([^()]*)\)", key):
+            for token in re.split("[,、;/:]", inner):
+                if token in self.money or token == PERCENT:
+                    return token
+        if key.endswith(PERCENT):
+            return PERCENT
+        return key if key in self.money else None
+
+    def unit_of_line(self, text: str) -> str | None:
+        """The money unit of a 单位 line that may name several units (单位：人、万元); None if it names none or two."""
+        found = {t for t in re.split(r"[、,;/()和及]+", squeeze(text)) if t in self.money}
+        return found.pop() if len(found) == 1 else None
+
+    # The title block
+
+    def is_label_row(self, row: list[Any]) -> bool:
+        for cell in row:
+            if isinstance(cell, str) and cell:
+                key = squeeze(cell)
+                if self._labels["county"].match(key) or self._labels["date"].match(key) or (self._labels["unit"].match(key) and ":" in key):
+                    return True
+        return False
+
+    def is_signature(self, text: str) -> bool:
+        return squeeze(text).startswith(tuple(self.writing["signature_words"]))
+
+    def is_note(self, text: str) -> bool:
+        key = squeeze(text)
+        return key.startswith(tuple(squeeze(w) for w in self.writing["note_words"])) or self.reason_in(text) is not None
+
+    def reason_in(self, text: str) -> str | None:
+        """The reason that a note gives: 变化原因：…, also behind 注： or a number."""
+        words = "|".join(map(re.escape, self.writing["reason_heading"]))
+        found = re.match(rf"\s*(?:(?:备?注|说明)\s*[:：])?\s*(?:\d+\s*[.、．])?\s*(?:{words})\s*[:：]\s*(.+)", text, re.DOTALL)
+        return found.group(1).strip() if found else None
+
+    def read_block(self, rows: list[list[Any]]) -> TitleBlock:
+        """Title, 填报单位, 截至日期 and 单位 from the rows above a table (and 填报日期 from those below)."""
+        block = TitleBlock()
+        for row in rows:
+            for position, cell in enumerate(row):
+                if is_empty(cell):
+                    continue
+                if isinstance(cell, str):
+                    labelled = False
+                    for label, value in self._pairs(cell):
+                        labelled |= bool(label)
+                        following = next((c for c in row[position + 1 :] if not is_empty(c)), "") if not value else value
+                        if isinstance(following, str) and self._pairs(following)[0][0]:
+                            following = ""
+                        self._note_pair(block, label, following)
+                    if not labelled and len(row) and not self.is_note(cell):
+                        block.texts.append(cell.strip())
+        return block
+
+    def _pairs(self, text: str) -> list[tuple[str, str]]:
+        """(label, value) pairs in a cell: 填报单位：甲县　截至日期：…; ('', text) where there is no label."""
+        found = list(self._any_label.finditer(text))
+        if not found:
+            key = squeeze(text)
+            bare = any(p.fullmatch(key) for p in self._labels.values())
+            return [(key, "")] if bare else [("", text)]
+        ends = [m.start() for m in found[1:]] + [len(text)]
+        return [(squeeze(m.group(0)), text[m.end() : end].strip(" \u3000\t\n;；,，")) for m, end in zip(found, ends, strict=True)]
+
+    def _note_pair(self, block: TitleBlock, label: str, value: Any) -> None:
+        if not label:
+            return
+        name = re.sub(r"\([^)]*\)", "", label).rstrip(":")
+        if name in self.writing["county_labels"]:
+            block.county = block.county or plain(value)
+        elif name in self.writing["date_labels"]:
+            block.date = value if block.date in (None, "") else block.date
+        elif name in self.writing["unit_labels"]:
+            block.unit = block.unit or plain(value)
+        elif name in self.writing["filled_on_words"]:
+            block.filled_on = block.filled_on or plain(value)
+
+    def office_of(self, text: str) -> str:
+        """填报单位 without what stands behind the county's name (…扶贫开发办公室)."""
+        return self._office.sub("", squeeze(re.sub(r"[(（]\s*(?:盖章|公章|章)\s*[)）]", "", text)))
+
+
+@dataclass
+class TitleBlock:
+    texts: list[str] = field(default_factory=list)  # title and whatever else has no label
+    county: str = ""
+    date: Any = None  # as in the cell
+    unit: str = ""
+    filled_on: str = ""
+
+    @property
+    def title(self) -> str:
+        return " ".join(self.texts)
+
+
+# Weeks
+
+
+def full_date_in(text: str) -> dt.date | None:
+    for pattern in (_FULL_DATE, _PACKED_DATE):
+        if found := pattern.search(text):
+            try:
+                return dt.date(*map(int, found.groups()))
+            except ValueError:
+                return None
+    return None
+
+
+def week_in_block(block: TitleBlock, near: dt.date | None) -> tuple[str | None, str]:
+    """Week of a title block ('2020-W24') and what it was read from; ``near`` settles a year that isn't written."""
+    if not is_empty(block.date):
+        day = _day(block.date, _year_near(block, near))
+        if day:
+            return week_of(day), plain(block.date)
+        named = _named_week(plain(block.date), block, near)
+        return named, plain(block.date)
+    for text in block.texts:
+        if named := _named_week(text, block, near):
+            return named, text
+    for text in block.texts:
+        if day := full_date_in(text):
+            return week_of(day), text
+    return None, ""
+
+
+def _day(value: Any, year_near: dt.date | None) -> dt.date | None:
+    if isinstance(value, dt.datetime):
+        return value.date()
+    if isinstance(value, dt.date):
+        return value
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        if 20_000 < value < 80_000:
+            return dt.date(1899, 12, 30) + dt.timedelta(days=int(value))
+        value = str(int(value))
+    text = squeeze(str(value))
+    if day := full_date_in(text):
+        return day
+    if (found := _MONTH_DAY.search(text)) and year_near:
+        return _nearest(int(found.group(1)), int(found.group(2)), year_near)
+    return None
+
+
+def _nearest(month: int, day: int, near: dt.date) -> dt.date | None:
+    candidates = []
+    for year in (near.year - 1, near.year, near.year + 1):
+        try:
+            candidates.append(dt.date(year, month, day))
+        except ValueError:
+            continue
+    return min(candidates, key=lambda d: abs(d - near), default=None)
+
+
+def _year_near(block: TitleBlock, near: dt.date | None) -> dt.date | None:
+    """A day in the likely year: when the form was filled in, a year in the title, when the file arrived."""
+    if day := full_date_in(squeeze(block.filled_on)):
+        return day
+    if found := _YEAR.search(block.title):
+        return dt.date(int(found.group(1)), 7, 1) if near is None or near.year != int(found.group(1)) else near
+    return near
+
+
+def _named_week(text: str, block: TitleBlock, near: dt.date | None) -> str | None:
+    found = _WEEK_NAMED.search(squeeze(text))
+    if not found:
+        return None
+    number = int(found.group(2) or found.group(3))
+    year_near = _year_near(block, near)
+    year = int(found.group(1)) if found.group(1) else year_near.isocalendar()[0] if year_near else None
+    if year is None or not 1 <= number <= 53:
+        return None
+    try:
+        return week_of(dt.date.fromisocalendar(year, number, 7))
+    except ValueError:
+        return None
+
+
+@dataclass
+class NameHints:
+    """What a file's name says; it only supports the content."""
+
+    counties: list[str]
+    week_numbers: set[int]  # 第24周, W24, 第24期
+    days: list[tuple[int, int]]  # (month, day): 0614, 6月14日
+    year: int | None
+
+    def contradicts_week(self, week: str) -> str | None:
+        """What the name says instead of this week, for the message; None where it agrees or says nothing."""
+        number = int(week[6:])
+        if self.week_numbers:
+            return None if number in self.week_numbers else f"第{min(self.week_numbers)}周"
+        sunday = sunday_of(week)
+        for month, day in self.days:
+            try:
+                named = dt.date(sunday.year, month, day)
+            except ValueError:
+                continue
+            # a day of the week itself, or of the week after it, in which it is sent
+            if not sunday - dt.timedelta(days=6) <= named <= sunday + dt.timedelta(days=7):
+                return f"{month}月{day}日"
+        return None
+
+    def week(self, near: dt.date | None) -> str | None:
+        """The week that the name gives, where the content gives none."""
+        year = self.year or (near.year if near else None)
+        if year and len(self.week_numbers) == 1:
+            try:
+                return week_of(dt.date.fromisocalendar(year, next(iter(self.week_numbers)), 7))
+            except ValueError:
+                return None
+        return None
+
+
+def name_hints(name: str, codes: Any) -> NameHints:
+    stem = re.sub(r"\.[A-Za-z]{3,4}$", "", name.replace("\\", "/").rsplit("/", 1)[-1])
+    numbers = {int(m.group(2) or m.group(3)) for m in _WEEK_NAMED.finditer(stem)}
+    without = _WEEK_NAMED.sub(" ", stem)
+    days = [(int(m.group(2)), int(m.group(3))) for m in (*_FULL_DATE.finditer(without), *_PACKED_DATE.finditer(without))]
+    if not days:
+        days = [(int(m.group(1)), int(m.group(2))) for m in (*_MONTH_DAY.finditer(without), *_MONTH_DAY_PACKED.finditer(without))]
+    year = re.search(r"(?<!\d)(20\d\d)(?!\d\d\d)", stem)
+    return NameHints(codes.counties_in(stem), numbers, days, int(year.group(1)) if year else None)
