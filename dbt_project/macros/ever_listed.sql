@@ -1,0 +1,20 @@
+{# What the counties' own lists define (projects, sites): everything ever accepted, with the attributes of the
+   newest list. Superseded versions too, because publications that stand may refer to a row a correction took away. #}
+{% macro ever_listed(form, key, attributes) -%}
+select distinct on (s.county_code, r.{{ key }})
+    s.county_code,
+    r.{{ key }},
+    {{ attributes | join(',\n    ') }}
+from {{ source('raw', form) }} as r
+inner join {{ source('intake', 'submission') }} as s on s.submission_id = r.submission_id
+where s.state <> 'returned' and s.week <= (select h.week from {{ source('ops', 'horizon') }} as h)
+order by s.county_code, r.{{ key }}, (s.superseded_by is null) desc, s.week desc, s.version desc, r.row_no
+{%- endmacro %}
+
+{# In an incremental run only the counties that reported the form anew are looked at again. #}
+{% macro only_affected_counties(form) -%}
+    {% if is_incremental() -%}
+    where county_code in (select county_code from {{ source('ops', 'build_slice') }} where form = '{{ form }}')
+    {{ only_changed(kwargs['columns']) }}
+    {%- endif %}
+{%- endmacro %}

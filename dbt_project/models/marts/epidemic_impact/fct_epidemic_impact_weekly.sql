@@ -1,0 +1,8 @@
+select
+    {{ slice_columns() }},
+    r.impact,
+    r.affected,
+    r.resolved,
+    r.measure,
+    r.affected - r.resolved as unresolved
+{{ from_slices('EPI01') }}

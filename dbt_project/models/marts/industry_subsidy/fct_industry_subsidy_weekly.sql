@@ -1,0 +1,20 @@
+select
+    {{ slice_columns() }},
+    r.industry_code,
+    r.industry_tier,
+    r.planned_households,
+    r.planned_subsidy,
+    r.accepted_households,
+    r.paid_households,
+    r.paid_subsidy,
+    {{ rate('paid_subsidy', 'planned_subsidy') }} as payout_rate,
+    r.capable_households,
+    r.covered_households,
+    r.parks_built,
+    r.poor_villages_with_entity,
+    r.entity_led_households,
+    {{ increment('accepted_households') }},
+    {{ increment('paid_households') }},
+    {{ increment('paid_subsidy') }},
+    round(r.paid_subsidy / nullif(r.paid_households, 0), 2) as average_subsidy
+{{ from_slices('IND01', key='industry_code') }}

@@ -1,0 +1,22 @@
+select
+    {{ slice_columns() }},
+    r.site_code,
+    r.site_name,
+    r.township_code,
+    r.resettlement_type,
+    r.households,
+    r.persons,
+    r.willing_households,
+    r.willing_persons,
+    r.employed_households,
+    r.employed_persons,
+    r.industry_projects_planned,
+    r.industry_projects_implemented,
+    r.facility_projects_planned,
+    r.facility_projects_started,
+    r.facility_projects_completed,
+    {{ increment('industry_projects_implemented') }},
+    {{ increment('facility_projects_started') }},
+    {{ increment('facility_projects_completed') }},
+    r.willing_households - r.employed_households as zero_employment_households
+{{ from_slices('REL01', key='site_code') }}

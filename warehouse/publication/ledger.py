@@ -1,0 +1,275 @@
+"""Publishing and taking back. A publication is a number; a row is in it if it was opened by then and not yet closed."""
+
+from __future__ import annotations
+
+import datetime as dt
+import functools
+import subprocess
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from importlib import metadata
+
+import psycopg
+from psycopg import sql
+from psycopg.rows import class_row
+
+from warehouse.build import BUILD_LOCK
+from warehouse.publication import proof
+from warehouse.publication.store import Mart, candidate_marts, ensure
+from warehouse.settings import REPOSITORY, Settings, WarehouseError
+
+PUBLICATION_LOCK = 7_201_462
+
+
+@dataclass(frozen=True)
+class Publication:
+    """A line of the ledger, ``store.publication``."""
+
+    publication_id: int
+    published_at: dt.datetime
+    week: str
+    trigger: str  # weekly | correction | backfill | withdrawal
+    approved_by: str
+    note: str | None
+    code_version: str
+    dbt_invocation_id: str | None
+    check_run_id: int | None
+    rows_opened: int
+    rows_closed: int
+    previous_hash: str
+    content_hash: str
+    hash: str
+    restores: int | None = None
+
+
+COLUMNS = ", ".join(f.name for f in fields(Publication))
+
+
+def latest(connection: psycopg.Connection, number: int | None = None) -> Publication | None:
+    """The latest publication, or the one of a number; None where there is none."""
+    with connection.cursor(row_factory=class_row(Publication)) as cursor:
+        if number is not None:
+            return cursor.execute(f"select {COLUMNS} from store.publication where publication_id = %s", [number]).fetchone()
+        return cursor.execute(f"select {COLUMNS} from store.publication order by publication_id desc limit 1").fetchone()
+
+
+def publish(
+    connection: psycopg.Connection,
+    settings: Settings,
+    *,
+    check_run_id: int | None,
+    approved_by: str,
+    note: str | None = None,
+    trigger: str | None = None,
+) -> Publication | None:
+    """Make the built slices visible in one transaction; None if nothing differs from what stands.
+
+    Call it outside of a transaction. ``trigger`` defaults to what the new weeks say: weekly (one), backfill
+    (several), correction (none). Raises WarehouseError while a build runs, or before the first one.
+    """
+    marts = candidate_marts(connection)
+    ensure(connection, marts)
+    if connection.info.transaction_status == psycopg.pq.TransactionStatus.INTRANS:
+        connection.commit()  # what `ensure` looked up and made; the publication's own transaction begins below
+    with connection.transaction():
+        _lock(connection)
+        last = latest(connection)
+        run = connection.execute(
+            "select publish_week, dbt_invocation_id from ops.build_run where succeeded order by build_run_id desc limit 1"
+        ).fetchone()
+        if run is None:
+            raise WarehouseError("Nothing has been built yet. Run the build first.")
+        number = (last.publication_id if last else 0) + 1
+        connection.execute(
+            """create temporary table published_slice on commit drop as
+               select form, county_code, week, noted_at from ops.pending_slice where built"""
+        )
+        opened = closed = 0
+        for mart in marts:
+            gone, come = _replace(connection, mart, number)
+            closed += gone
+            opened += come
+        connection.execute(
+            "delete from ops.pending_slice p using published_slice d where (p.form, p.county_code, p.week, p.noted_at) = (d.form, d.county_code, d.week, d.noted_at) and p.built"
+        )
+        if not opened and not closed and last and last.week == run[0]:
+            connection.execute("drop table published_slice")
+            return None
+        _submissions(connection, marts, number)
+        new_weeks = connection.execute(
+            """select count(*) from store.dim_week n where opened_in = %(n)s
+               and not exists (select from store.dim_week o where o.week = n.week and o.closed_in = %(n)s)""",
+            {"n": number},
+        ).fetchone()[0]
+        trigger = trigger or {0: "correction", 1: "weekly"}.get(new_weeks, "backfill")
+        connection.execute("drop table published_slice")
+        return _enter(
+            connection, marts, number, last,
+            week=run[0], trigger=trigger, approved_by=approved_by, note=note, dbt_invocation_id=run[1],
+            check_run_id=check_run_id, rows_opened=opened, rows_closed=closed, restores=None,
+        )  # fmt: skip
+
+
+def withdraw(connection: psycopg.Connection, settings: Settings, *, reason: str, by: str) -> Publication:
+    """Take the latest publication back: a new one is appended whose content is that of the one before.
+
+    The slices that it changed are pending again, to be built and judged once more. Raises WarehouseError when
+    there is nothing before it.
+    """
+    marts = candidate_marts(connection)
+    if connection.info.transaction_status == psycopg.pq.TransactionStatus.INTRANS:
+        connection.commit()
+    with connection.transaction():
+        _lock(connection)
+        last = latest(connection)
+        stands = (last.restores or last.publication_id) if last else 0
+        before = latest(connection, stands - 1)
+        if before is None:
+            raise WarehouseError("There is no publication before this one to go back to." if last else "Nothing has been published yet.")
+        number, target = last.publication_id + 1, before.publication_id
+        opened = closed = 0
+        for mart in marts:
+            closed += _go_back(connection, mart.store, mart.names(), number, target)[0]
+            opened += _count(connection, mart.store, number)
+        _go_back(connection, sql.Identifier("store", "publication_submission"), sql.Identifier("submission_id"), number, target)
+        for mart in marts:
+            _note_again(connection, mart, number)
+        return _enter(
+            connection, marts, number, last,
+            week=before.week, trigger="withdrawal", approved_by=by, note=reason, dbt_invocation_id=before.dbt_invocation_id,
+            check_run_id=before.check_run_id, rows_opened=opened, rows_closed=closed, restores=before.restores or target,
+        )  # fmt: skip
+
+
+def _lock(connection: psycopg.Connection) -> None:
+    connection.execute("set local timezone = 'UTC'")  # the proof's texts contain times
+    connection.execute("select pg_advisory_xact_lock(%s)", [PUBLICATION_LOCK])
+    if not connection.execute("select pg_try_advisory_xact_lock(%s)", [BUILD_LOCK]).fetchone()[0]:
+        raise WarehouseError("A build is running on this database. Publish when it has ended.")
+
+
+# ---------------------------------------------------------------- rows
+
+
+def _replace(connection: psycopg.Connection, mart: Mart, number: int) -> tuple[int, int]:
+    """Close the rows that changed or went, open those that came or changed; returns (closed, opened)."""
+    affected = _affected(mart)
+    parts = {"store": mart.store, "candidate": mart.candidate, "columns": mart.names(), "n": sql.Literal(number)}
+    closed = connection.execute(
+        sql.SQL(
+            """with gone as (
+                   select {columns} from {store} x where closed_in is null and {affected}
+                   except
+                   select {columns} from {candidate} x where {affected}
+               )
+               update {store} s set closed_in = {n} from gone where s.closed_in is null and ({s_key}) = ({gone_key})"""
+        ).format(**parts, affected=affected, s_key=mart.keys("s"), gone_key=mart.keys("gone"))
+    ).rowcount
+    opened = connection.execute(
+        sql.SQL(
+            """insert into {store} ({columns}, opened_in)
+               select {x_columns}, {n} from {candidate} x
+               where {affected} and not exists (select from {store} s where s.closed_in is null and ({s_key}) = ({x_key}))"""
+        ).format(**parts, affected=affected, x_columns=mart.names("x"), s_key=mart.keys("s"), x_key=mart.keys("x"))
+    ).rowcount
+    return closed, opened
+
+
+def _affected(mart: Mart) -> sql.Composable:
+    if mart.form is None:
+        return sql.SQL("true")
+    place = "x.county_code" if mart.accumulating else "(x.county_code, x.week)"
+    columns = "county_code" if mart.accumulating else "county_code, week"
+    return sql.SQL(f"{place} in (select {columns} from published_slice where form = {{}})").format(sql.Literal(mart.form))
+
+
+def _submissions(connection: psycopg.Connection, marts: list[Mart], number: int) -> None:
+    """Which submissions the publication is made of: looked at only where rows were opened or closed."""
+    facts = [m for m in marts if m.form]
+    for condition, verb in (("opened_in", "come"), ("closed_in", "gone")):
+        touched = sql.SQL(" union ").join(
+            sql.SQL("select submission_id from {} where {} = {}").format(m.store, sql.Identifier(condition), sql.Literal(number)) for m in facts
+        )
+        if verb == "come":
+            connection.execute(
+                sql.SQL(
+                    """insert into store.publication_submission (submission_id, opened_in) select submission_id, {n} from ({touched}) t
+                       where not exists (select from store.publication_submission p where p.submission_id = t.submission_id and p.closed_in is null)"""
+                ).format(n=sql.Literal(number), touched=touched)
+            )
+            continue
+        still = sql.SQL(" and ").join(
+            sql.SQL("not exists (select from {} x where x.submission_id = p.submission_id and x.closed_in is null)").format(m.store) for m in facts
+        )
+        connection.execute(
+            sql.SQL(
+                """update store.publication_submission p set closed_in = {n} from ({touched}) t
+                   where p.submission_id = t.submission_id and p.closed_in is null and {still}"""
+            ).format(n=sql.Literal(number), touched=touched, still=still)
+        )
+
+
+def _go_back(connection: psycopg.Connection, table: sql.Identifier, columns: sql.Composable, number: int, target: int) -> tuple[int, int]:
+    """Close what was opened after the target, open again what was closed after it; returns (closed, opened)."""
+    parts = {"table": table, "columns": columns, "n": sql.Literal(number), "target": sql.Literal(target)}
+    run: Callable[[str], int] = lambda text: connection.execute(sql.SQL(text).format(**parts)).rowcount  # noqa: E731
+    closed = run("update {table} set closed_in = {n} where closed_in is null and opened_in > {target}")
+    opened = run(
+        "insert into {table} ({columns}, opened_in) select {columns}, {n} from {table} where opened_in <= {target} and closed_in > {target} and closed_in < {n}"
+    )
+    return closed, opened
+
+
+def _count(connection: psycopg.Connection, table: sql.Identifier, number: int) -> int:
+    return connection.execute(sql.SQL("select count(*) from {} where opened_in = %s").format(table), [number]).fetchone()[0]
+
+
+def _note_again(connection: psycopg.Connection, mart: Mart, number: int) -> None:
+    if mart.form is None:
+        return
+    week = sql.Identifier("last_seen_week" if mart.accumulating else "week")
+    connection.execute(
+        sql.SQL(
+            """insert into ops.pending_slice (form, county_code, week)
+               select distinct {form}, county_code, {week} from {table} where opened_in = {n} or closed_in = {n}
+               on conflict (form, county_code, week) do update set built = false"""
+        ).format(form=sql.Literal(mart.form), week=week, table=mart.store, n=sql.Literal(number))
+    )
+
+
+# ---------------------------------------------------------------- the ledger
+
+
+def _enter(connection: psycopg.Connection, marts: list[Mart], number: int, last: Publication | None, **about) -> Publication:
+    hashes = {m.name: digest for m in marts if (digest := proof.of_rows(connection, m.name, number))}
+    entry = about | {
+        "publication_id": number,
+        "published_at": connection.execute("select clock_timestamp()").fetchone()[0],
+        "code_version": code_version(),
+        "previous_hash": last.hash if last else "",
+        "content_hash": proof.of_content(hashes),
+    }
+    publication = Publication(**entry, hash=proof.of_entry(entry))
+    values = {f.name: getattr(publication, f.name) for f in fields(Publication)} | {"content_hashes": psycopg.types.json.Jsonb(hashes)}
+    connection.execute(
+        sql.SQL("insert into store.publication ({}) values ({})").format(
+            sql.SQL(", ").join(map(sql.Identifier, values)), sql.SQL(", ").join(sql.Placeholder(v) for v in values)
+        ),
+        values,
+    )
+    return publication
+
+
+@functools.cache
+def code_version() -> str:
+    """``git describe`` of the project, or the installed package's version."""
+    try:
+        done = subprocess.run(["git", "-C", REPOSITORY, "describe", "--always", "--dirty", "--tags"], capture_output=True, text=True, timeout=10)
+        if done.returncode == 0 and done.stdout.strip():
+            return done.stdout.strip()
+    except (OSError, subprocess.TimeoutExpired):
+        pass
+    try:
+        return metadata.version("county-warehouse")
+    except metadata.PackageNotFoundError:
+        return "unknown"

@@ -1,0 +1,176 @@
+"""The tables that hold row versions, and the views that readers see; made from the candidate marts.
+
+Structure is changed before a publication's own transaction, and only where something is missing: readers of
+marts that stand are never in its way.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+import psycopg
+from psycopg import sql
+
+from warehouse.dbt_sources import accumulating, forms_of_marts
+from warehouse.settings import WarehouseError
+
+VERSION_COLUMNS = ("opened_in", "closed_in")
+ATTEMPTS = 10  # for the short exclusive lock that a new column needs; a reader's long query may hold it up
+
+
+@dataclass(frozen=True)
+class Mart:
+    """A candidate mart: its columns with SQL types and comments, its key, and the form a fact is made of."""
+
+    name: str
+    form: str | None  # None for a dimension
+    columns: dict[str, tuple[str, str | None]]  # name → (type, comment)
+    key: tuple[str, ...]
+    comment: str | None
+
+    @property
+    def store(self) -> sql.Identifier:
+        return sql.Identifier("store", self.name)
+
+    @property
+    def candidate(self) -> sql.Identifier:
+        return sql.Identifier("candidate", self.name)
+
+    @property
+    def accumulating(self) -> bool:
+        return self.form is not None and accumulating(self.form)
+
+    def names(self, prefix: str = "") -> sql.Composable:
+        return _list(self.columns, prefix)
+
+    def keys(self, prefix: str = "") -> sql.Composable:
+        return _list(self.key, prefix)
+
+
+def _list(names, prefix: str = "") -> sql.Composable:
+    return sql.SQL(", ").join(sql.Identifier(prefix, n) if prefix else sql.Identifier(n) for n in names)
+
+
+def candidate_marts(connection: psycopg.Connection) -> list[Mart]:
+    """Every mart that dbt has made, dimensions first. Raises WarehouseError before the first build."""
+    forms = forms_of_marts()
+    tables = connection.execute(
+        r"""select c.oid, c.relname, obj_description(c.oid)
+            from pg_class c where c.relnamespace = to_regnamespace('candidate') and c.relkind = 'r'
+              and (c.relname = any(%s) or c.relname ~ '^dim_(?!.*__dbt)') order by c.relname""",
+        [list(forms)],
+    ).fetchall()
+    marts = []
+    for oid, name, comment in tables:
+        columns = _columns(connection, oid)
+        key = connection.execute(
+            """select array_agg(a.attname::text order by k.place) from pg_constraint p, unnest(p.conkey) with ordinality k (number, place), pg_attribute a
+               where p.conrelid = %s and p.contype = 'p' and a.attrelid = p.conrelid and a.attnum = k.number""",
+            [oid],
+        ).fetchone()[0]
+        marts.append(Mart(name, forms.get(name), columns, tuple(key or ()), comment))
+    lacking = set(forms) - {m.name for m in marts} | {m.name for m in marts if not m.key}
+    if lacking:
+        raise WarehouseError(f"The candidate marts are not complete ({', '.join(sorted(lacking)[:5])}). Run the build first.")
+    return marts
+
+
+def _columns(connection: psycopg.Connection, oid: int) -> dict[str, tuple[str, str | None]]:
+    return {
+        name: (kind, comment)
+        for name, kind, comment in connection.execute(
+            """select attname, format_type(atttypid, atttypmod), col_description(attrelid, attnum)
+               from pg_attribute where attrelid = %s and attnum > 0 and not attisdropped order by attnum""",
+            [oid],
+        )
+    }
+
+
+def stored_columns(connection: psycopg.Connection, name: str) -> dict[str, tuple[str, str | None]]:
+    """Columns of ``store.<mart>`` without the version columns; empty where the table is not there yet."""
+    oid = connection.execute("select to_regclass(%s)::oid", [f"store.{name}"]).fetchone()[0]
+    return {n: about for n, about in (_columns(connection, oid) if oid else {}).items() if n not in VERSION_COLUMNS}
+
+
+def ensure(connection: psycopg.Connection, marts: list[Mart]) -> None:
+    """Create what the marts need and the store lacks. Raises WarehouseError where a column changed its type."""
+    for mart in marts:
+        have = stored_columns(connection, mart.name)
+        for name, (kind, _) in mart.columns.items():
+            if name in have and have[name][0] != kind:
+                raise WarehouseError(
+                    f"store.{mart.name}.{name} is {have[name][0]}, the new build has {kind}. Published rows are not rewritten: "
+                    "give the figure a new column name in the contract."
+                )
+        if not have:
+            with connection.transaction():
+                _create(connection, mart)
+                _view(connection, mart)
+        elif new := [name for name in mart.columns if name not in have]:
+            _extend(connection, mart, new)
+        _comments(connection, mart)
+
+
+def _create(connection: psycopg.Connection, mart: Mart) -> None:
+    body = sql.SQL(", ").join(sql.SQL("{} " + kind).format(sql.Identifier(name)) for name, (kind, _) in mart.columns.items())
+    run = lambda text, **parts: connection.execute(sql.SQL(text).format(table=mart.store, **parts))  # noqa: E731
+    run("create table {table} ({body}, opened_in bigint not null, closed_in bigint, check (closed_in > opened_in))", body=body)
+    run("create unique index on {table} ({key}) where closed_in is null", key=mart.keys())
+    run("create index on {table} (opened_in)")
+    run("create index on {table} (closed_in) where closed_in is not null")
+    if mart.form:
+        run("create index on {table} (submission_id) where closed_in is null")
+        place = ("county_code",) if mart.accumulating else ("county_code", "week")
+        run("create index on {table} ({place})", place=_list(place))
+    _guard(connection, mart.name, list(mart.columns))
+
+
+def _guard(connection: psycopg.Connection, name: str, columns: list[str]) -> None:
+    """A row version may be closed and nothing else."""
+    run = lambda text: connection.execute(sql.SQL(text).format(table=sql.Identifier("store", name), columns=_list([*columns, "opened_in"])))  # noqa: E731
+    run("create or replace trigger append_only before delete or truncate on {table} for each statement execute function store.refuse()")
+    run("create or replace trigger never_rewritten before update of {columns} on {table} for each statement execute function store.refuse()")
+
+
+def _view(connection: psycopg.Connection, mart: Mart) -> None:
+    columns = _list(stored_columns(connection, mart.name))  # in the store's order, so that new ones come last
+    connection.execute(
+        sql.SQL(
+            """create or replace view {view} as select {columns} from {table}
+               where opened_in <= (select store.reading_publication())
+                 and (closed_in is null or closed_in > (select store.reading_publication()))"""
+        ).format(view=sql.Identifier("marts", mart.name), columns=columns, table=mart.store)
+    )
+
+
+def _extend(connection: psycopg.Connection, mart: Mart, new: list[str]) -> None:
+    for attempt in range(1, ATTEMPTS + 1):
+        try:
+            with connection.transaction():
+                connection.execute("set local lock_timeout = '500ms'")  # readers that come after us wait no longer than this
+                for name in new:
+                    kind = sql.SQL(mart.columns[name][0])
+                    connection.execute(sql.SQL("alter table {} add column {} {}").format(mart.store, sql.Identifier(name), kind))
+                _view(connection, mart)
+                _guard(connection, mart.name, list(stored_columns(connection, mart.name)))
+            return
+        except psycopg.errors.LockNotAvailable as error:
+            if attempt == ATTEMPTS:
+                raise WarehouseError(f"marts.{mart.name} needs a new column, but a reader's query holds it. Publish again when the query has ended.") from error
+            time.sleep(0.5)
+
+
+def _comments(connection: psycopg.Connection, mart: Mart) -> None:
+    """Copy comments to view and table where they differ."""
+    for schema, kind in (("marts", "view"), ("store", "table")):
+        oid = connection.execute("select to_regclass(%s)::oid", [f"{schema}.{mart.name}"]).fetchone()[0]
+        (have,) = connection.execute("select obj_description(%s)", [oid]).fetchone()
+        target = sql.Identifier(schema, mart.name)
+        if have != mart.comment:
+            connection.execute(sql.SQL("comment on " + kind + " {} is {}").format(target, sql.Literal(mart.comment)))
+        standing = _columns(connection, oid)
+        for name, (_, comment) in mart.columns.items():
+            if standing[name][1] != comment:
+                column = sql.Identifier(schema, mart.name, name)
+                connection.execute(sql.SQL("comment on column {} is {}").format(column, sql.Literal(comment)))
