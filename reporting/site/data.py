@@ -1,0 +1,215 @@
+"""Everything the pages show, drawn in a handful of set-based queries; pages themselves ask the database nothing."""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+from collections import Counter, defaultdict
+from dataclasses import dataclass, field
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import psycopg
+
+from ingestion.contracts import Contracts, Form, Rule, contracts
+from ingestion.reference import Codes, codes
+from ingestion.rule_words import how_to_mend, rule_in_words
+
+STATUS = {
+    "on_time": "准时",
+    "late": "迟报",
+    "returned": "退回",
+    "missing": "缺报",
+    "empty": "空报",
+    "corrected": "补报",
+    "expected": "应报",
+}
+SIGN = {"on_time": "✓", "late": "迟", "returned": "退", "missing": "缺", "empty": "空", "corrected": "补", "expected": "应"}
+RESULT = {
+    "pass": "通过",
+    "fail": "不通过",
+    "pass_with_violations": "有提醒",
+    "not_applicable": "不适用",
+    "not_evaluable": "无法判定",
+    "error": "检查出错",
+}
+RESULT_SIGN = {"pass": "✓", "fail": "✕", "pass_with_violations": "！", "not_applicable": "－", "not_evaluable": "？", "error": "误"}
+FINDING_STATUS = {"open": "未解决", "resolved": "已解决", "superseded": "已换新报", "waived": "已豁免"}
+SEVERITY = {"error": "错误", "warning": "提醒"}
+STAGE = {"reading": "读取", "acceptance": "接收", "judgement": "综合判定"}
+TRIGGER = {"weekly": "周发布", "correction": "更正", "backfill": "补录", "withdrawal": "撤回"}
+VERDICT = {"clean": "通过", "warnings": "通过，有提醒", "blocked": "未通过", None: "检查中"}
+ID_NUMBER = re.compile(r"(?<!\d)(\d{3})\d{11}(\d{3}[\dXx])(?!\d)")  # masked at the source already; a second lock
+
+
+@dataclass(slots=True)
+class Status:
+    status: str
+    punctual: bool
+
+
+@dataclass
+class Facts:
+    """What the database says, ready for the templates. Weeks ascend; codes are keys throughout."""
+
+    counties: dict[str, str]
+    forms: list[Form]
+    weeks: list[str] = field(default_factory=list)
+    week: str | None = None  # the week the pages open with
+    status: dict[tuple[str, str, str], Status] = field(default_factory=dict)  # (week, county, form)
+    findings: list[dict[str, Any]] = field(default_factory=list)
+    results: dict[str, dict[tuple[str, str], str]] = field(default_factory=dict)  # rule → (week, county) → worst status
+    result_counts: dict[str, Counter] = field(default_factory=dict)  # rule → status → county-weeks
+    rules: dict[str, dict[str, Any]] = field(default_factory=dict)
+    rows: dict[tuple[str, str], tuple[int, int, int]] = field(default_factory=dict)  # (week, county) → read, loaded, rejected
+    publications: list[dict[str, Any]] = field(default_factory=list)
+    run: dict[str, Any] | None = None
+    files: Counter = field(default_factory=Counter)  # outcome → files
+    waivers: list[dict[str, Any]] = field(default_factory=list)
+
+    @property
+    def publication(self) -> dict[str, Any] | None:
+        return self.publications[-1] if self.publications else None
+
+
+def load(connection: psycopg.Connection, zone: ZoneInfo) -> Facts:
+    """Read all of it in the caller's transaction. An empty warehouse gives empty lists, never an error."""
+    known, lists = contracts(), codes()
+    facts = Facts(_counties(connection, lists), [known.form(c) for c in known.codes])
+    _statuses(connection, facts)
+    _rules(connection, facts, known)
+    _findings(connection, facts, known, lists, zone)
+    _results(connection, facts)
+    _ledger(connection, facts, zone)
+    for week, county, read, loaded, rejected in connection.execute(
+        """select week, county_code, sum(rows_read), sum(rows_loaded), sum(rows_rejected) from intake.submission
+           where week is not null and county_code is not null group by 1, 2"""
+    ):
+        facts.rows[week, county] = (int(read), int(loaded), int(rejected))
+    facts.files = Counter(dict(connection.execute("select coalesce(outcome, 'waiting'), count(*) from intake.file group by 1").fetchall()))
+    judged = facts.run["publish_week"] if facts.run else None
+    facts.week = judged or (facts.publication or {}).get("week") or (facts.weeks[-1] if facts.weeks else None)
+    if facts.week and facts.week not in facts.weeks:
+        facts.weeks = sorted({*facts.weeks, facts.week})
+    return facts
+
+
+def _counties(connection: psycopg.Connection, lists: Codes) -> dict[str, str]:
+    """Counties in being, and any other code that something was reported under."""
+    standing = [c.code for c in lists.counties.values() if c.valid_to is None]
+    told = [c for (c,) in connection.execute("select distinct county_code from quality.reporting_status")]
+    return {code: lists.county_name(code) for code in sorted({*standing, *told})}
+
+
+def _statuses(connection: psycopg.Connection, facts: Facts) -> None:
+    for week, county, form, status, punctual in connection.execute(
+        """select r.week, r.county_code, r.form, r.status,
+                  r.status in ('on_time', 'empty') and coalesce(s.received_at <= r.due_at, r.status = 'on_time')
+           from quality.reporting_status r left join intake.submission s using (submission_id)"""
+    ):
+        facts.status[week, county, form] = Status(status, punctual)
+    facts.weeks = sorted({week for week, _, _ in facts.status})
+
+
+def _rules(connection: psycopg.Connection, facts: Facts, known: Contracts) -> None:
+    for rule_id, form, severity, scope, zh, en in connection.execute(
+        "select rule_id, form, severity, scope, text_zh, text_en from quality.rule order by form, rule_id"
+    ):
+        rule: Rule | None = known.rules.get(rule_id)
+        contract = known.form(form) if form in known.codes else None
+        facts.rules[rule_id] = {
+            "id": rule_id, "form": form, "form_zh": contract.zh if contract else "各表通用", "severity": severity, "scope": scope, "zh": zh, "en": en,
+            "words": rule_in_words(rule, contract) if rule else "", "mend": how_to_mend(rule, contract), "found": Counter(),
+        }  # fmt: skip
+
+
+def _findings(connection: psycopg.Connection, facts: Facts, known: Contracts, lists: Codes, zone: ZoneInfo) -> None:
+    rows = connection.execute(
+        """select f.finding_id, f.rule_id, f.severity, f.stage, coalesce(f.week, '') as week, coalesce(f.county_code, '') as county,
+                  coalesce(f.form, '') as form, f.member, f.sheet, f.cell, f.row_key, f.field, f.value, f.expected, f.difference,
+                  f.message_zh, f.status, f.found_at, f.closed_at, coalesce(i.original_name, '') as file
+           from quality.finding f
+           left join intake.submission s using (submission_id)
+           left join intake.file i on i.file_id = coalesce(f.file_id, s.file_id)
+           order by f.week desc nulls last, f.severity, f.county_code, f.form, f.rule_id, f.finding_id"""
+    )
+    names = [c.name for c in rows.description]
+    forms = {code: known.form(code) for code in known.codes}
+    labels: dict[tuple, str] = {}
+    for row in rows:
+        one = dict(zip(names, row, strict=True))
+        form = forms.get(one["form"])
+        about = form.by_name.get(one["field"]) if form else None
+        if about and about.personal and one["value"] and "*" not in one["value"]:
+            one["value"] = "（个人信息，不显示）"
+        for key in ("value", "expected", "difference", "message_zh", "row_key"):
+            one[key] = ID_NUMBER.sub(r"\1***********\2", one[key] or "")
+        one["field_zh"] = about.zh if about else ""
+        one["form_zh"] = form.zh if form else ""
+        one["county_zh"] = facts.counties.get(one["county"]) or (lists.county_name(one["county"]) if one["county"] else "")
+        key = (one["form"], one["row_key"])
+        if key not in labels:
+            labels[key] = _label(form, one["row_key"], lists)
+        one["row_zh"] = labels[key]
+        one["found_at"] = one["found_at"].astimezone(zone)
+        one["closed_at"] = one["closed_at"].astimezone(zone) if one["closed_at"] else None
+        one["mend"] = facts.rules[one["rule_id"]]["mend"] if one["rule_id"] in facts.rules else ""
+        if one["rule_id"] in facts.rules:
+            facts.rules[one["rule_id"]]["found"][one["status"]] += 1
+        facts.findings.append(one)
+
+
+def _label(form: Form | None, key: str, lists: Codes) -> str:
+    """A row's key as people call it; identifiers and pseudonyms stay as they are."""
+    if not form or not key:
+        return key
+    if form.key.values:
+        return form.key.values.get(key, (key,))[0]
+    if form.key.codes in ("township", "village"):
+        return lists.place_name(key)
+    return lists.industries.get(key, key) if form.key.codes == "industry" else key
+
+
+def _results(connection: psycopg.Connection, facts: Facts) -> None:
+    gravity = {status: n for n, status in enumerate(("not_applicable", "not_evaluable", "pass", "pass_with_violations", "error", "fail"))}
+    results: dict[str, dict[tuple[str, str], str]] = defaultdict(dict)
+    counts: dict[str, Counter] = defaultdict(Counter)
+    for rule, week, county, status, number in connection.execute(
+        "select rule_id, week, county_code, status, count(*) from quality.check_result_current group by 1, 2, 3, 4"
+    ):
+        counts[rule][status] += number
+        have = results[rule].get((week, county))
+        if have is None or gravity[status] > gravity[have]:
+            results[rule][week, county] = status
+    facts.results, facts.result_counts = dict(results), dict(counts)
+
+
+def _ledger(connection: psycopg.Connection, facts: Facts, zone: ZoneInfo) -> None:
+    def records(query: str) -> list[dict[str, Any]]:
+        cursor = connection.execute(query)
+        names = [c.name for c in cursor.description]
+        found = [dict(zip(names, row, strict=True)) for row in cursor]
+        for one in found:
+            for key, value in one.items():
+                if isinstance(value, dt.datetime):
+                    one[key] = value.astimezone(zone)
+        return found
+
+    facts.publications = records(
+        """select p.*, c.verdict, c.errors, c.warnings, c.judged_at from store.publication p
+           left join quality.check_run c using (check_run_id) order by publication_id"""
+    )
+    runs = records("select * from quality.check_run where finished_at is not null order by check_run_id desc limit 1")
+    facts.run = runs[0] if runs else None
+    facts.waivers = records("select * from quality.waiver order by waiver_id desc")
+
+
+def county_status(facts: Facts, week: str) -> Counter:
+    """Forms of one week by status."""
+    return Counter(s.status for (w, _, _), s in facts.status.items() if w == week)
+
+
+def week_span(week: str) -> str:
+    """'2020-W24' → '6月8日—6月14日'."""
+    monday, sunday = (dt.date.fromisocalendar(int(week[:4]), int(week[6:]), day) for day in (1, 7))
+    return f"{monday.month}月{monday.day}日—{sunday.month}月{sunday.day}日"

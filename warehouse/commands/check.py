@@ -1,0 +1,54 @@
+"""`warehouse check FILE`: what a file would be told, without a database."""
+
+from __future__ import annotations
+
+import datetime as dt
+from pathlib import Path
+from typing import Any
+
+from warehouse.settings import WarehouseError
+
+
+def check(path: Path, received_at: dt.datetime) -> dict[str, Any]:
+    """Read one file and list its forms and findings. Cross-week and cross-form rules need the database and are left out."""
+    from ingestion.reading import read_file
+
+    if not path.is_file():
+        raise WarehouseError(f"There is no file {path}.")
+    reading = read_file(path, received_at=received_at)
+    findings = [*reading.findings, *(finding for form in reading.forms for finding in form.findings)]
+    return {
+        "file": reading.name,
+        "refusal_zh": reading.refusal_zh,
+        "forms": [
+            {"form": f.form, "county": f.county_text, "week": f.week, "rows": f.rows, "acceptable": f.acceptable, "sheet": f.sheet} for f in reading.forms
+        ],
+        "findings": [
+            {
+                "rule_id": f.rule_id, "severity": f.severity, "member": f.member, "sheet": f.sheet, "cell": f.cell, "message_zh": f.message_zh,
+                "value": f.value, "expected": f.expected,
+            }
+            for f in findings
+        ],
+    }
+
+
+def has_errors(result: dict[str, Any]) -> bool:
+    return result["refusal_zh"] is not None or any(f["severity"] == "error" for f in result["findings"])
+
+
+def describe(result: dict[str, Any]) -> str:
+    """In Chinese, as a county reads it: every finding with its place."""
+    lines = [f"文件：{result['file']}"]
+    if result["refusal_zh"]:
+        return "\n".join([*lines, f"无法读取：{result['refusal_zh']}"])
+    for form in result["forms"]:
+        verdict = "可接收" if form["acceptable"] else "退回"
+        lines.append(f"  {form['form']}  {form['county'] or '未识别县区'}  {form['week'] or '未识别周次'}  {form['rows']} 行  {verdict}")
+    for finding in result["findings"]:
+        place = "/".join(filter(None, [finding["member"], finding["sheet"]])) + (f"!{finding['cell']}" if finding["cell"] else "")
+        kind = "错误" if finding["severity"] == "error" else "警告"
+        lines.append(f"{kind} {finding['rule_id']} {place} {finding['message_zh']}".replace("  ", " "))
+    errors = sum(f["severity"] == "error" for f in result["findings"])
+    lines.append(f"共 {errors} 处错误，{len(result['findings']) - errors} 处警告。")
+    return "\n".join(lines)
