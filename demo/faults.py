@@ -17,6 +17,19 @@ Rows = list[dict]
 
 
 @dataclass(frozen=True)
+class Misspelt:
+    """A township taken for another kind of place: 凤梧乡 for 凤梧镇."""
+
+    township_code: str
+
+    def written(self, names: dict[str, str]) -> Written:
+        """``names``: township code → official name, of the whole county."""
+        name = names[self.township_code]
+        stem = name.removesuffix("街道").removesuffix("镇").removesuffix("乡")
+        return Written(next(stem + kind for kind in ("乡", "镇", "街道") if stem + kind not in names.values()))
+
+
+@dataclass(frozen=True)
 class PlannedFault:
     """One wrong cell. ``weeks_before_last``: 0 the last week, 1 the one before …
 
@@ -78,7 +91,7 @@ FAULTS = (
     # the last week
     PlannedFault("EMP-001", "error", "continued", 0, "EMP01", "employed_away", _second, lambda r, _: r["employed_away"] + 10),
     PlannedFault("SOC-002", "error", "by_hand", 0, "SOC01", "orphans", _total, lambda r, _: r["orphans"] + 3),
-    PlannedFault("GEN-PLACE", "error", "unit_headings", 0, "REL01", "township", _first, lambda r, _: Written("那板坡乡")),
+    PlannedFault("GEN-PLACE", "error", "unit_headings", 0, "REL01", "township", _first, lambda r, _: Misspelt(r["township"])),
     PlannedFault("MON-003", "warning", "formulas", 0, "MON01", "assisted_households", _where(lambda r: r["red_households"] > 0),
                  lambda r, _: r["red_households"] - 1, "stands"),
     PlannedFault("EMP-006", "warning", "grouped", 0, "EMP01", "rate_of_2019", _first, lambda r, _: r["rate_of_2019"] + Decimal("0.05"), "stands"),

@@ -22,7 +22,7 @@ from typing import Any
 
 from demo import workbooks
 from demo.city import CountyYear, as_of_date, rate, week_name
-from demo.faults import EVENTS, FAULTS, PlannedFault
+from demo.faults import EVENTS, FAULTS, Misspelt, PlannedFault
 from demo.places import County, load_counties, spending_targets
 from demo.sheets import Edit, Sheet, Written, build_sheet, declared_parts
 from demo.styles import HouseStyle, assign
@@ -288,7 +288,10 @@ class _CountyWriter:
         i = fault.row(rows)
         total = {f: sum(r[f] for r in rows) for f in (fault.field,)} if i == -1 else rows[i]
         last = None if i == -1 or not before else before[i] if i < len(before) else None
-        return (Edit(i, fault.field, fault.value(total, last)),)
+        value = fault.value(total, last)
+        if isinstance(value, Misspelt):
+            value = value.written({place.code: place.name for place in self.county.townships})
+        return (Edit(i, fault.field, value),)
 
     def _plant(self, fault: PlannedFault, edits: tuple[Edit, ...], sheet: Sheet, path: str, rows: list[dict], n: int) -> None:
         (edit,) = edits

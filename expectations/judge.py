@@ -19,6 +19,7 @@ from expectations.marts import Mart, candidates
 from expectations.suites import suite
 from ingestion.contracts import Contracts, contracts
 from warehouse import calendar
+from warehouse.publication.ledger import code_version
 from warehouse.settings import Settings
 
 JUDGE_LOCK = 7_201_462  # one judgement at a time
@@ -62,7 +63,7 @@ def judge(
         connection.execute("select pg_advisory_xact_lock(%s)", [JUDGE_LOCK])
         week = publish_week or calendar.publish_week(connection, now, settings.timezone)
         run = _open_run(connection, now, week)
-        weeks = scope.prepare(connection, of, publish_week=week, now=now, timezone=settings.timezone)
+        scope.prepare(connection, of, publish_week=week, now=now, timezone=settings.timezone)
         say("judging rules")
         broken = cross_form.judge(connection, of)
         waivers.apply(connection, now.astimezone(settings.timezone).date())
@@ -91,10 +92,10 @@ def judge(
 
 def _open_run(connection: psycopg.Connection, now: dt.datetime, week: str | None) -> int:
     return connection.execute(
-        """insert into quality.check_run (judged_at, publish_week, dbt_invocation_id)
-           values (%s, %s, (select dbt_invocation_id from ops.build_run where succeeded order by build_run_id desc limit 1))
+        """insert into quality.check_run (judged_at, publish_week, code_version, dbt_invocation_id)
+           values (%s, %s, %s, (select dbt_invocation_id from ops.build_run where succeeded order by build_run_id desc limit 1))
            returning check_run_id""",
-        [now, week],
+        [now, week, code_version()],
     ).fetchone()[0]
 
 

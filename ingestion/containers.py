@@ -18,6 +18,7 @@ import python_calamine
 from python_calamine import CalamineWorkbook
 
 from ingestion.grid import Grid
+from ingestion.xls_bounds import is_within_bounds
 
 MAX_FILE = 200 * 1024**2  # bytes as received
 MAX_UNPACKED = 600 * 1024**2  # bytes of an archive or workbook when unpacked
@@ -155,6 +156,8 @@ def _compound(data: bytes, member: str) -> Iterator[Grid]:
         raise Refusal("文件设有打开密码，无法读取，请去掉密码后报送。")
     if wide("Workbook") not in data and wide("Book") not in data:
         raise Refusal("文件不是 Excel 工作簿，请用 .xlsx、.xls 或 .csv 报送。")
+    if not is_within_bounds(data):
+        raise Refusal("文件不完整或已损坏，Excel 工作簿无法打开，请重新导出后报送。")
     yield from _workbook(data, member)
 
 

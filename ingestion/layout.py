@@ -5,6 +5,7 @@ A sheet may hold several forms one below the other, and one form in several tabl
 
 from __future__ import annotations
 
+import itertools
 import re
 from dataclasses import dataclass, field
 from typing import Any
@@ -180,7 +181,7 @@ def _is_column_numbers(row: list[Any]) -> bool:
     named = False
     while texts and texts[0] in ("甲", "乙", "丙", "栏次", "列次"):
         named = bool(texts.pop(0))
-    return len(texts) >= (2 if named else 3) and all(t.isdigit() for t in texts) and all(int(b) == int(a) + 1 for a, b in zip(texts, texts[1:], strict=False))
+    return len(texts) >= (2 if named else 3) and all(t.isdigit() for t in texts) and all(int(b) == int(a) + 1 for a, b in itertools.pairwise(texts))
 
 
 def _levels(grid: Grid, top: int, bottom: int) -> dict[int, list[str]]:

@@ -34,6 +34,11 @@ def sunday_of(week: str) -> dt.date:
     return dt.date.fromisocalendar(int(week[:4]), int(week[6:]), 7)
 
 
+def _any_of(words: list[str]) -> str:
+    """A pattern for any of some words, longer ones first."""
+    return "|".join(map(re.escape, sorted(words, key=len, reverse=True)))
+
+
 # Headings
 
 
@@ -110,13 +115,12 @@ class Recogniser:
         self.titles = sorted(((squeeze(t), f.code) for f in contracts.forms for t in (*f.titles, f.zh)), key=lambda t: -len(t[0]))
         self.known_words = frozenset().union(*(h.words for h in self._headings.values()))
         self._labels = {
-            kind: re.compile("^(?:%s)(?:\\([^)]*\\))?(?::|$)" % "|".join(map(re.escape, self.writing[f"{kind}_labels"])))
+            kind: re.compile(f"^(?:{_any_of(self.writing[kind + '_labels'])})(?:\\([^)]*\\))?(?::|$)")
             for kind in ("county", "date", "unit")
         }
         every = [w for kind in ("county_labels", "date_labels", "unit_labels", "filled_on_words") for w in self.writing[kind]]
-        self._any_label = re.compile("(?:%s)(?:[(（][^)）]*[)）])?\\s*[:：]" % "|".join(map(re.escape, sorted(every, key=len, reverse=True))))
-        offices = "|".join(map(re.escape, sorted(self.writing["county_offices"], key=len, reverse=True)))
-        self._office = re.compile(f"(?:{offices})$")
+        self._any_label = re.compile(f"(?:{_any_of(every)})(?:[(（][^)）]*[)）])?\\s*[:：]")
+        self._office = re.compile(f"(?:{_any_of(self.writing['county_offices'])})$")
 
     def headings(self, form: Form) -> FormHeadings:
         return self._headings[id(form)]
@@ -188,7 +192,7 @@ class Recogniser:
                     labelled = False
                     for label, value in self._pairs(cell):
                         labelled |= bool(label)
-                        following = next((c for c in row[position + 1 :] if not is_empty(c)), "") if not value else value
+                        following = value or next((c for c in row[position + 1 :] if not is_empty(c)), "")
                         if isinstance(following, str) and self._pairs(following)[0][0]:
                             following = ""
                         self._note_pair(block, label, following)

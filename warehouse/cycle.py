@@ -15,7 +15,7 @@ import os
 import shutil
 import time
 from collections.abc import Callable
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -26,6 +26,7 @@ from warehouse.progress import silent
 from warehouse.settings import Settings, WarehouseError
 
 MANIFEST = "arrivals.csv"
+FOLDER_SECONDS = 60  # an empty folder of the inbox is cleared away after that time
 RECEIVED = ".received-"  # prefix of a drop that is being cleared away
 UNREVIEWED = "automatic"  # who approves a publication that nobody was asked about
 ENOUGH_DISK = 2 * 2**30
@@ -160,7 +161,7 @@ def check_disk(settings: Settings, needed: int = ENOUGH_DISK) -> None:
 
 
 def take_inbox(connection: psycopg.Connection, settings: Settings, progress: Callable[..., None] | None = None) -> list[str]:
-    """Receive everything in the home's inbox, which is empty afterwards; returns a sentence for each drop set aside.
+    """Receive every file in the home's inbox, which holds none afterwards; returns a sentence for each drop set aside.
 
     A folder with a manifest (arrivals.csv) is a drop: its files came at the times listed there. Drops come first,
     in order of name, then all the rest as it lies. Names that begin with a dot are still being copied. A drop whose
@@ -184,6 +185,10 @@ def take_inbox(connection: psycopg.Connection, settings: Settings, progress: Cal
         # out of sight in one step: a list half of whose files are gone could not be followed a second time
         _clear(settings, drop.rename(settings.inbox / f"{RECEIVED}{drop.name}"))
     receive(connection, settings, settings.inbox, progress=progress)
+    for folder in sorted((p for p in settings.inbox.rglob("*") if p.is_dir()), reverse=True):
+        with suppress(OSError):  # not empty; or, while young, perhaps about to be filled
+            if time.time() - folder.stat().st_mtime > FOLDER_SECONDS:
+                folder.rmdir()
     return faults
 
 

@@ -244,7 +244,7 @@ class Supervisor:
             elif time.monotonic() - quiet_since > QUIET_BEFORE_NUDGE:
                 if nudges == 3:
                     raise RunFailed(f"Nothing goes on in Airflow, and nothing was published; look at {self.services.address}")
-                self._trigger(INTAKE if waiting or any(self.settings.inbox.iterdir()) else BUILD)
+                self._trigger(INTAKE if waiting or any(p.is_file() for p in self.settings.inbox.rglob("*")) else BUILD)
                 nudges, quiet_since = nudges + 1, None
             time.sleep(1.0)
         self._time(f"{name}: build, judge, publish, report", time.monotonic() - (loaded_at or began))
@@ -267,13 +267,15 @@ class Supervisor:
 
     def _doing(self) -> str:
         """Task states of the runs that go on; '' if none does."""
-        words = []
+        running, queued = [], []
         with contextlib.suppress(OSError):
             for dag in (INTAKE, BUILD):
                 for active in self.api.runs(dag):
-                    if active["state"] in ("running", "queued"):
-                        words.append(describe_tasks(self.api.tasks(dag, active["dag_run_id"])) or f"{dag} {active['state']}")
-        return " · ".join(words)
+                    if active["state"] == "running":
+                        running.append(describe_tasks(self.api.tasks(dag, active["dag_run_id"])) or f"{dag} running")
+                    elif active["state"] == "queued":
+                        queued.append(f"{dag} queued")
+        return " · ".join(running or queued)
 
     def _reason(self, run_id: str) -> str:
         with self._connection() as connection:

@@ -26,6 +26,7 @@ PAGE_ROWS = 250  # findings a page; long lists go on in numbered pages
 SUBMISSION_ROWS = 600
 CHUNK_BYTES = 700_000  # of a script file with findings
 WEEKS_ACROSS = 26
+MAP_COUNTIES = 120  # rows of a map of counties; more go on in numbered pages
 Progress = Callable[[str], None] | None
 
 
@@ -36,6 +37,14 @@ def build_site(connection: psycopg.Connection, settings: Settings, progress: Pro
     is written to the database. An empty warehouse gives an index that says how to fill it.
     """
     say = progress or (lambda _: None)
+    if connection.info.transaction_status == psycopg.pq.TransactionStatus.IDLE:
+        with connection.transaction():  # one snapshot, so that pages agree with each other
+            connection.execute("set transaction isolation level repeatable read, read only")
+            return _build(connection, settings, say)
+    return _build(connection, settings, say)
+
+
+def _build(connection: psycopg.Connection, settings: Settings, say: Callable[[str], None]) -> Path:
     say("reading quality, intake and published marts")
     facts = data.load(connection, settings.timezone)
     published, carried = figures.load_figures(connection, (facts.publication or {}).get("week"))
@@ -104,7 +113,7 @@ class Site:
         self.finder()
         self.ledger()
         self.stars()
-        self.page("index.html", "index.html", title="概览", first=True, **self.week_view(self.facts.week), carried=self.carried_groups(), trend=self.trend(), change=self.change())
+        self.page("index.html", "index.html", title="概览", codes=list(self.facts.counties)[:MAP_COUNTIES], **self.week_view(self.facts.week), carried=self.carried_groups(), trend=self.trend(), change=self.change())
 
     # -- weeks --------------------------------------------------------------------------------------
 
@@ -175,7 +184,8 @@ class Site:
         for week in reversed(self.facts.weeks):
             view = self.week_view(week)
             rows.append(view)
-            self.page(f"weeks/{week}.html", "week.html", title=week, first=False, **view)
+            for number, pages, codes in _paged(list(self.facts.counties), MAP_COUNTIES):
+                self.page(_numbered(f"weeks/{week}", number), "week.html", title=week, codes=codes, number=number, pages=pages, base=week, **view)
         self.page("weeks.html", "weeks.html", title="各周", rows=rows, trend=self.trend())
 
     def change(self) -> dict[str, int] | None:
@@ -227,8 +237,10 @@ class Site:
             about["waivers"] = [w for w in self.facts.waivers if w["rule_id"] == rule_id]
             table.append(about)
             results = self.facts.results.get(rule_id, {})
+            troubled = {c for (_, c), s in results.items() if s in ("fail", "pass_with_violations", "error")}
+            codes = sorted(self.facts.counties, key=lambda c, t=troubled: (len(self.facts.counties) > MAP_COUNTIES and c not in t, c))[:MAP_COUNTIES]
             for number, pages, rows in _paged(_open_first(mine), PAGE_ROWS):
-                self.page(_numbered(f"rules/{rule_id}", number), "rule.html", title=rule_id, about=about, across=across, results=results, rows=rows, number=number, pages=pages, base=rule_id)
+                self.page(_numbered(f"rules/{rule_id}", number), "rule.html", title=rule_id, about=about, across=across, results=results, codes=codes, rows=rows, number=number, pages=pages, base=rule_id)
         self.page("rules.html", "rules.html", title="规则", rows=table)
 
     def finder(self) -> None:

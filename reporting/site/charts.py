@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from markupsafe import Markup, escape
 
-WIDTH, HEIGHT, LEFT, BOTTOM, TOP = 720, 220, 44, 28, 14
+WIDTH, HEIGHT, LEFT, BOTTOM, TOP = 540, 210, 42, 28, 12
 
 
 def rate_line(points: list[tuple[str, float | None, str]], label: str, mark: str | None = None) -> Markup:
@@ -90,7 +90,7 @@ def _runs(values: list[float | None]) -> list[list[int]]:
 
 
 def _frame(parts: list[str], weeks: list[str], x, label: str) -> Markup:
-    every = max(1, -(-len(weeks) // 18))
+    every = max(1, -(-len(weeks) // 13))
     ticks = [
         f'<text class="axis" x="{x(n):.1f}" y="{HEIGHT - 8}" text-anchor="middle">{week[5:]}</text>'
         for n, week in enumerate(weeks)

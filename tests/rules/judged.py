@@ -6,8 +6,9 @@ import datetime as dt
 import json
 from zoneinfo import ZoneInfo
 
-from expectations.judge import judge
 from integration.warehouse_rows import submit  # noqa: F401  (tests take it from here)
+
+from expectations.judge import judge
 
 NOW = dt.datetime(2020, 6, 20, 9, tzinfo=ZoneInfo("Asia/Shanghai"))
 WEEK, BEFORE = "2020-W24", "2020-W23"

@@ -123,6 +123,15 @@ def test_cell_at_the_far_corner_is_refused(tmp_path):
     assert "反常" in read(path).refusal_zh
 
 
+def test_damaged_column_number_in_an_old_workbook_is_refused(tmp_path):
+    rows = cop03([["单位采购", 10.5, 100], *[[f"渠道{i}" * 20, 20, 200] for i in range(200)]])
+    data = _xls(tmp_path / "a.xls", rows).read_bytes()
+    at = data.index((0x00FD).to_bytes(2, "little") + (10).to_bytes(2, "little"))  # a cell with a shared string
+    assert read(tmp_path / "a.xls").refusal_zh is None
+    (tmp_path / "b.xls").write_bytes(data[: at + 6] + b"\xff\xff" + data[at + 8 :])
+    assert "损坏" in read(tmp_path / "b.xls").refusal_zh
+
+
 def test_formulas_come_with_their_cached_value(tmp_path):
     path = tmp_path / "f.xlsx"
     path.write_bytes(_with_sheet(_xlsx(tmp_path), lambda x: x.replace(b"<v>10.5</v>", b"<f>5+5.5</f><v>10.5</v>")))

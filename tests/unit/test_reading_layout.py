@@ -226,6 +226,14 @@ def test_name_supports_where_the_content_says_nothing(tmp_path):
     assert (reading.county_code, reading.week) == ("451002", "2020-W24")
 
 
+def test_a_strange_sheet_among_those_of_one_sender_is_returned(tmp_path):
+    mon = [*head("防止返贫监测预警周报表"), ["乡镇", "脱贫不稳定户", "脱贫不稳定人口", "边缘易致贫户"]]
+    epi = [*head("疫情影响分析周报表"), ["影响类别", "受影响数", "其中：已解决数"]]
+    result = read(book(tmp_path / "a.xlsx", {"1": cop03(county="田东县"), "2": soc(SOC_ROWS), "3": mon, "4": epi}))
+    assert {f.form: f.county_code for f in result.forms} == {"COP03": "451022", "SOC01": "451002", "MON01": "451002", "EPI01": "451002"}
+    assert [f.form for f in result.forms if faults(f, "GEN-COUNTY")] == ["COP03"]
+
+
 def test_members_of_an_archive(tmp_path):
     path = zipped(tmp_path / "右江区_W24.zip", {"1.csv": csv_bytes(cop03()), "2.csv": csv_bytes(soc(SOC_ROWS), "gb18030")})
     result = read(path)

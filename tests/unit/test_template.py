@@ -12,6 +12,7 @@ from ingestion.contracts import contracts
 from ingestion.identity import check_character
 from ingestion.reading import read_file
 from ingestion.reference import codes
+from ingestion.returned import write_returned
 from ingestion.rule_words import how_to_mend, in_excel, rule_in_words
 from ingestion.template import write_template
 
@@ -60,7 +61,7 @@ def filled(blank):
         form, sheet = known.form(code), book[known.form(code).zh[:31]]
         first = next(r for r in range(4, 7) if sheet.cell(r, 1).value != "合计")
         number = first
-        while number == first or sheet.cell(number, 1).value not in (None, "合计") and not str(sheet.cell(number, 1).value).startswith("注"):
+        while number == first or (sheet.cell(number, 1).value not in (None, "合计") and not str(sheet.cell(number, 1).value).startswith("注")):
             label = sheet.cell(number, 1).value
             for column, field in enumerate(form.fields, 1):
                 value = row.get(field.name, "")
@@ -97,6 +98,24 @@ def test_a_filled_template_reads_without_a_finding(filled):
     assert forms["IND02"].values["amount"] == [Decimal(1000)]  # that form is in 元
     assert forms["IND02"].values["bank_account_tail"] == ["0012"]
     assert forms["IND01"].values["industry_tier"] == list(codes().industries_of(COUNTY).values())
+
+
+def test_a_returned_workbook_reads_like_the_original_and_clean_once_mended(filled, tmp_path):
+    book = openpyxl.load_workbook(filled)
+    book["就业扶贫周报表"]["C5"].value = "六百"
+    path = tmp_path / "有错.xlsx"
+    book.save(path)
+    first = read_file(path, received_at=RECEIVED)
+    found = [f for form in first.forms for f in form.findings]
+    assert [(f.rule_id, f.cell) for f in found] == [("GEN-TYPE", "C5")]
+    back = write_returned(path, first, found, tmp_path / "out")
+    again = read_file(back, received_at=RECEIVED)
+    assert [(f.rule_id, f.cell) for form in again.forms for f in form.findings] == [("GEN-TYPE", "C5")] and again.findings == []
+    book = openpyxl.load_workbook(back)
+    book["就业扶贫周报表"]["C5"].value = 600
+    book.save(back)
+    mended = read_file(back, received_at=RECEIVED)
+    assert [f for form in mended.forms for f in form.findings] == [] and len(mended.forms) == 18
 
 
 def test_a_county_that_has_exited_gets_no_exit_forms(tmp_path):
