@@ -145,21 +145,26 @@ class Codes:
 
     def village(self, text: str, county: str | None) -> str | None:
         """Code of a village: of this county, or else the only one of that name in the city."""
-        name = self._without_county(text, county)
-        found = self._place(self._village_names, name, county)
-        if found or self._village_names.get((name, county or "")):
+        found = self._place(self._village_names, text, county)
+        if found or self.ambiguous("village", text, county):
             return found
+        name = self._without_county(text, county)
         everywhere = self._village_names.get((name, ""), ())
         return everywhere[0] if len(everywhere) == 1 else None
 
     def _place(self, names: dict, text: str, county: str | None) -> str | None:
-        found = names.get((self._without_county(text, county), self._home(county)), ())
+        found = self._named(names, text, county)
         return found[0] if len(found) == 1 else None
+
+    def _named(self, names: dict, text: str, county: str | None) -> tuple[str, ...]:
+        """Codes of a name as it stands, or without the county's own name before it (some official names begin with that)."""
+        home = self._home(county)
+        return names.get((tidy(text), home)) or names.get((self._without_county(text, county), home), ())
 
     def ambiguous(self, kind: str, text: str, county: str | None) -> bool:
         """The name stands for several places of the county, so that the township must be given with it."""
         names = self._township_names if kind == "township" else self._village_names
-        return len(names.get((self._without_county(text, county), self._home(county)), ())) > 1
+        return len(self._named(names, text, county)) > 1
 
     def _home(self, county: str | None) -> str:
         return self.standing(county) if county in self.counties else ""
