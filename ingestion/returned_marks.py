@@ -201,6 +201,7 @@ def _finding_table(sheet: Worksheet, row: int, part: Part, where: dict[int, tupl
         row += 1
         for column, value in enumerate(values, 1):
             _text(sheet, row, column, value, box=True, wrap=column in (3, 4, 6, 8, 9, 10, 12))
+        sheet.row_dimensions[row].height = 14 * max(_lines(value, width) for value, (_, width) in zip(values, COLUMNS, strict=True))
         sheet.cell(row, 2).fill = FILL[finding.severity]
         if index in where:
             cell = sheet.cell(row, 5)
@@ -208,6 +209,12 @@ def _finding_table(sheet: Worksheet, row: int, part: Part, where: dict[int, tupl
             cell.font = Font(underline="single", color="1F4E79")
     if len(ordered) > MOST_FINDINGS:
         _text(sheet, row + 1, 1, f"另有 {len(ordered) - MOST_FINDINGS} 条未在此列出；改正以上问题后重报，其余将再次列出。")
+
+
+def _lines(value: object, width: int) -> int:
+    """Lines that a text takes in a column; Excel and LibreOffice don't grow rows by themselves on opening."""
+    text = str(value or "")
+    return -(-sum(2 if ord(c) > 0x2E7F else 1 for c in text) // (width - 2)) or 1
 
 
 def _text(sheet: Worksheet, row: int, column: int, value: object, *, bold: bool = False, size: int = 10, box: bool = False, wrap: bool = False) -> Cell:
