@@ -18,7 +18,7 @@ $(STAMP): requirements.lock pyproject.toml
 	@touch $@
 
 run: install
-	@exec $(BIN)/warehouse run
+	@exec $(BIN)/warehouse run $(ARGS)
 
 test: install
 	@$(BIN)/python -m pytest tests

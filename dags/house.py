@@ -54,4 +54,5 @@ def tell(what: str, done: int | None = None, total: int | None = None) -> None:
     import logging
 
     if done is None or total is None or done == total or done % 100 == 0:
-        logging.getLogger("airflow.task").info("%s %s/%s", what, done, total)
+        counts = "" if done is None else f" {done}/{total}" if total else f" {done}"
+        logging.getLogger("airflow.task").info("%s%s", what, counts)

@@ -11,7 +11,7 @@ DOC = """
 ### 收件与装载 | Receive and load
 
 `scan` empties the inbox into the archive and lists what waits: up to 50 files one task each, more (a backfill) one
-task for each week they came in. A folder with an `arrivals.csv` (`path,received_at`) counts as received at those times.
+task for each week or few weeks they came in. A folder with an `arrivals.csv` (`path,received_at`) counts as received at those times.
 `load_files` reads, checks and loads; a file that is faulty is *refused* or *returned*, which is an outcome and no
 failure. Every file below `outbox/` is ready to go back to its county. `announce` emits the asset `submissions`, on
 which `build_and_publish` waits; also when a week has come due and nothing arrived.

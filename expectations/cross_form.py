@@ -16,6 +16,7 @@ from __future__ import annotations
 import functools
 import logging
 import re
+import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -58,26 +59,28 @@ def rule_files(folder: Path = FOLDER) -> dict[str, RuleFile]:
 def judge(connection: psycopg.Connection, of: Contracts) -> list[str]:
     """Judge every cross-form rule and bring ``quality.finding`` (stage judgement) to what came out.
 
-    Leaves ``pg_temp.violation`` (one row a finding) and ``pg_temp.not_evaluable`` (rule_id, submission_id, note_zh) for
-    the results. Returns the ids of rules that could not be run; their findings stay as they were.
+    Leaves ``pg_temp.violation`` (one row a finding), ``pg_temp.not_evaluable`` (rule_id, submission_id, note_zh) and
+    ``pg_temp.rule_duration`` (rule_id, milliseconds) for the results. Returns the ids of rules that could not be run; their findings stay as they were.
     """
     _prepare(connection, of)
     broken = []
     for rule in rule_files().values():
         if rule.rule_id not in of.rules:
             continue
+        began = time.perf_counter()
         try:
             with connection.transaction():
                 _run(connection, rule)
         except psycopg.Error as error:
             log.error("Rule %s could not be run: %s", rule.rule_id, str(error).splitlines()[0])
             broken.append(rule.rule_id)
+        connection.execute("insert into pg_temp.rule_duration values (%s, %s)", [rule.rule_id, (time.perf_counter() - began) * 1000])
     _record(connection, broken)
     return broken
 
 
 def _prepare(connection: psycopg.Connection, of: Contracts) -> None:
-    connection.execute("drop table if exists pg_temp.violation, pg_temp.not_evaluable, pg_temp.field_words")
+    connection.execute("drop table if exists pg_temp.violation, pg_temp.not_evaluable, pg_temp.field_words, pg_temp.rule_duration")
     connection.execute(
         """create temporary table violation (
                rule_id text, severity text, week text, county_code text, form text, file_id bigint, submission_id bigint,
@@ -87,6 +90,7 @@ def _prepare(connection: psycopg.Connection, of: Contracts) -> None:
     connection.execute(
         "create temporary table not_evaluable (rule_id text, submission_id bigint, note_zh text) on commit drop"
     )
+    connection.execute("create temporary table rule_duration (rule_id text, milliseconds double precision) on commit drop")
     connection.execute("create temporary table field_words (form text, field text, zh text, unit_zh text) on commit drop")
     with connection.cursor().copy("copy pg_temp.field_words from stdin") as copy:
         for row in _field_words(of):

@@ -14,15 +14,14 @@ from dataclasses import dataclass, field
 
 import psycopg
 
-from expectations import cross_form, gate, reporting_status, results, scope, waivers
+from expectations import anomalies, cross_form, dated, gate, reporting_status, results, scope, waivers
 from expectations.marts import Mart, candidates
 from expectations.suites import suite
 from ingestion.contracts import Contracts, contracts
 from warehouse import calendar
+from warehouse.locks import JUDGEMENT as JUDGE_LOCK
 from warehouse.publication.ledger import code_version
 from warehouse.settings import Settings
-
-JUDGE_LOCK = 7_201_462  # one judgement at a time
 
 log = logging.getLogger(__name__)
 
@@ -47,12 +46,15 @@ def judge(
     now: dt.datetime | None = None,
     publish_week: str | None = None,
     great_expectations: bool = True,
+    again: tuple[str, str] | None = None,
+    rules_on: dt.date | None = None,
     progress: Callable[..., None] | None = None,
 ) -> Verdict:
     """Judge what was built and is not yet published, and every county-week without results up to ``publish_week``.
 
     ``now`` (aware; default: the current time) decides what is due; ``publish_week`` defaults to the newest week due by
-    then. Without ``great_expectations`` the verdict rests on rules and reconciliation alone (tests, small corrections).
+    then. ``again``, first and last week: judge those weeks once more, each by the rules and severities of its own date,
+    or, if asked for with ``rules_on``, by those of another. Without ``great_expectations`` the verdict rests on rules and reconciliation alone (tests, small corrections).
     A rule that cannot be run, or Great Expectations failing to run, blocks; it does not raise.
     """
     began = time.monotonic()
@@ -63,15 +65,19 @@ def judge(
         connection.execute("select pg_advisory_xact_lock(%s)", [JUDGE_LOCK])
         week = publish_week or calendar.publish_week(connection, now, settings.timezone)
         run = _open_run(connection, now, week)
-        scope.prepare(connection, of, publish_week=week, now=now, timezone=settings.timezone)
+        dated.write(connection, of)
+        scope.prepare(connection, of, publish_week=week, now=now, timezone=settings.timezone, again=again, rules_on=rules_on)
         say("judging rules")
         broken = cross_form.judge(connection, of)
+        if again:
+            _severities(connection)
         waivers.apply(connection, now.astimezone(settings.timezone).date())
         by_status = results.write(connection, run, broken)
         reporting_status.write(connection, now)
         marts = candidates(connection)
         reasons = [f"规则 {rule} 执行出错，未能检查" for rule in broken] + gate.blocking(connection, marts, of)
         counts = gate.findings(connection)
+        _anomalies(connection, marts, of, run)
         pending = connection.execute("select form, week from pg_temp.pending").fetchall()
     evaluated = failed = None
     if great_expectations and pending:
@@ -88,6 +94,26 @@ def judge(
             [verdict, blocking_zh, counts.errors, counts.warnings, None if failed is None else not failed, evaluated, failed, run],
         )
     return Verdict(run, verdict, blocking_zh, counts.errors, counts.warnings, by_status, time.monotonic() - began)
+
+
+def _severities(connection: psycopg.Connection) -> None:
+    """Findings of weeks judged again take the severity that the rule has now been judged with; no form is returned for it."""
+    connection.execute(
+        """update quality.finding f set severity = c.severity
+           from pg_temp.judging j join pg_temp.catalogue c using (week)
+           where (f.county_code, f.week) = (j.county_code, j.week) and f.rule_id = c.rule_id and c.form in (f.form, '*')
+             and f.status in ('open', 'waived') and f.severity <> c.severity"""
+    )
+
+
+def _anomalies(connection: psycopg.Connection, marts: dict[str, Mart], of: Contracts, run: int) -> None:
+    """Figures that stand out are for a reviewer; that they could not be looked for is no reason not to publish."""
+    weeks = [w for (w,) in connection.execute("select distinct week from pg_temp.judging")]
+    try:
+        with connection.transaction():
+            anomalies.detect(connection, marts, of, weeks, run)
+    except Exception:
+        log.exception("Anomalies could not be looked for")
 
 
 def _open_run(connection: psycopg.Connection, now: dt.datetime, week: str | None) -> int:

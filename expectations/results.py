@@ -94,7 +94,8 @@ order by submission_id, rule_id, place
 """
 
 RESULTS = """
-insert into quality.check_result (check_run_id, rule_id, form, week, county_code, status, severity, submission_id, rows_checked, rows_violated, note_zh)
+insert into quality.check_result (check_run_id, rule_id, form, week, county_code, status, severity, submission_id, rows_checked, rows_violated,
+                                  note_zh, threshold, duration_ms)
 select %(run)s, c.rule_id, c.form, j.week, j.county_code,
        case when c.rule_id = any(%(broken)s) then 'error'
             when o.form is null and n.submission_id is null or not c.applicable then 'not_applicable'
@@ -110,22 +111,25 @@ select %(run)s, c.rule_id, c.form, j.week, j.county_code,
             when not c.applicable then '本表没有该规则所指的内容'
             when v.rows_violated > 0 then null
             when n.submission_id is null then '未收到'
-            else l.note_zh end
+            else l.note_zh end,
+       c.threshold, d.milliseconds
 from pg_temp.judging j
 join pg_temp.catalogue c using (week)
 left join pg_temp.owed o on o.week = j.week and o.county_code = j.county_code and o.form = c.form
 left join pg_temp.newest n on n.week = j.week and n.county_code = j.county_code and n.form = c.form
 left join pg_temp.violated v on v.submission_id = n.submission_id and v.rule_id = c.rule_id
 left join pg_temp.lacking l on l.submission_id = n.submission_id and l.rule_id = c.rule_id
+left join pg_temp.rule_duration d on d.rule_id = c.rule_id
 where c.form <> '*'
 """
 
 # Rules about files: one result for a county and week, whichever of its files it was
 FILE_RESULTS = """
-insert into quality.check_result (check_run_id, rule_id, form, week, county_code, status, severity, rows_checked, rows_violated, note_zh)
+insert into quality.check_result (check_run_id, rule_id, form, week, county_code, status, severity, rows_checked, rows_violated, note_zh, threshold)
 select %(run)s, c.rule_id, '*', j.week, j.county_code,
        case when f.fails then 'fail' when f.findings > 0 then 'pass_with_violations' when n.files is null then 'not_evaluable' else 'pass' end,
-       c.severity, n.files, case when n.files is not null then coalesce(f.files, 0) end, case when n.files is null and f.findings is null then '未收到' end
+       c.severity, n.files, case when n.files is not null then coalesce(f.files, 0) end, case when n.files is null and f.findings is null then '未收到' end,
+       c.threshold
 from pg_temp.judging j
 join pg_temp.catalogue c on c.week = j.week and c.form = '*'
 left join (select week, county_code, count(distinct file_id)::integer as files from pg_temp.newest group by 1, 2) n

@@ -6,7 +6,7 @@
 ``newest``       the submission that a form's results are about: the accepted one, else the last one returned
 ``catalogue``    the rules of each week (`expectations.catalogue`)
 
-A county-week is judged when one of its slices has been built and not published, when a submission of it has no
+A county-week is judged when it is asked for, when one of its slices has been built and not published, when a submission of it has no
 results yet, when it has no results at all (nothing came in), or when figures of a neighbour changed that its
 cross-form rules look at. Everything else keeps the results it has.
 """
@@ -27,24 +27,35 @@ from warehouse import calendar
 TABLES = {
     "owed": "week text, county_code text, form text, as_of_date date, due_at timestamptz",
     "catalogue": "week text, rule_id text, form text, severity text, applicable boolean, across text, cross_form boolean, "
-    "fields text[], reference text",
+    "fields text[], reference text, threshold text",
     "pending": "form text, county_code text, week text",
     "judging": "county_code text, week text",
 }
 
 
 def prepare(
-    connection: psycopg.Connection, of: Contracts, *, publish_week: str | None, now: dt.datetime, timezone: ZoneInfo
+    connection: psycopg.Connection,
+    of: Contracts,
+    *,
+    publish_week: str | None,
+    now: dt.datetime,
+    timezone: ZoneInfo,
+    again: tuple[str, str] | None = None,
+    rules_on: dt.date | None = None,
 ) -> list[str]:
-    """Fill the temporary tables; returns the weeks to judge, in order. Inside a transaction of the caller's."""
+    """Fill the temporary tables; returns the weeks to judge, in order. Inside a transaction of the caller's.
+
+    ``again``: first and last of the weeks that are judged whatever results they have; ``rules_on``: see
+    `expectations.catalogue.entries`.
+    """
     for name, columns in TABLES.items():
         connection.execute(f"drop table if exists pg_temp.{name}")
         connection.execute(f"create temporary table {name} ({columns}) on commit drop")
     _owed(connection, of, publish_week, now, timezone)
     _newest(connection)
-    _judging(connection, publish_week)
+    _judging(connection, publish_week, again)
     weeks = [w for (w,) in connection.execute("select distinct week from pg_temp.judging order by 1")]
-    _fill(connection, "catalogue", (astuple(e) for e in catalogue.entries(of, weeks)))
+    _fill(connection, "catalogue", (astuple(e) for e in catalogue.entries(of, weeks, rules_on)))
     return weeks
 
 
@@ -76,20 +87,22 @@ def _newest(connection: psycopg.Connection) -> None:
     connection.execute("drop table if exists pg_temp.newest")
     connection.execute(
         """create temporary table newest on commit drop as
-           select distinct on (form, county_code, week) form, county_code, week, submission_id, state, rows_read, rows_loaded,
-                  as_of_date, file_id, state <> 'returned' and superseded_by is null as accepted
-           from intake.submission
-           where county_code is not null and week is not null
-           order by form, county_code, week, (state <> 'returned' and superseded_by is null) desc, version desc"""
+           select distinct on (s.form, s.county_code, s.week) s.form, s.county_code, s.week, s.submission_id, s.state, s.rows_read,
+                  s.rows_loaded, s.as_of_date, s.file_id, a.submission_id is not null as accepted
+           from intake.submission s
+           left join intake.accepted_submission a on a.submission_id = s.submission_id
+           where s.county_code is not null and s.week is not null
+           order by s.form, s.county_code, s.week, (a.submission_id is not null) desc, s.version desc"""
     )
     connection.execute("create index on pg_temp.newest (county_code, week)")
     connection.execute("analyze pg_temp.newest")
 
 
-def _judging(connection: psycopg.Connection, publish_week: str | None) -> None:
+def _judging(connection: psycopg.Connection, publish_week: str | None, again: tuple[str, str] | None) -> None:
     if publish_week is None:
         return
-    until = {"until": publish_week}
+    first, last = again or ("", "")
+    until = {"until": publish_week, "first": first, "last": last}
     connection.execute(
         """insert into pg_temp.pending
            select form, county_code, week from ops.pending_slice where built and week <= %(until)s""",
@@ -106,7 +119,10 @@ def _judging(connection: psycopg.Connection, publish_week: str | None) -> None:
            union
            select o.county_code, o.week from (select distinct county_code, week from pg_temp.owed) o
            where o.week <= %(until)s
-             and not exists (select from quality.check_result r where r.week = o.week and r.county_code = o.county_code)""",
+             and not exists (select from quality.check_result r where r.week = o.week and r.county_code = o.county_code)
+           union
+           select o.county_code, o.week from pg_temp.owed o
+           where o.week <= %(until)s and o.week between %(first)s and %(last)s""",
         until,
     )
     connection.execute("analyze pg_temp.judging")

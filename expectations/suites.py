@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from expectations import dated
 from expectations.marts import Mart
 from expectations.row_sql import Untranslatable, row_sql
 from ingestion.contracts import Form, Rule
@@ -43,9 +44,11 @@ def suite(form: Form, mart: Mart) -> Suite:
         made, "GEN-VALUE", form, "须在选项之内",
         {c: f"b.{c} not in ({', '.join(map(_quoted, f.values))})" for c, f in columns.items() if f.codes == "values" and f.type == "code"},
     )  # fmt: skip
+    terms = dated.terms_of_form(form)
     for rule in form.rules_of("row"):
-        if rule.severity == "error":
-            _add_rule(made, rule, form)
+        stretches = [t for t in terms if t.rule_id == rule.id and t.severity == "error"]
+        if stretches:
+            _add_rule(made, rule, form, stretches if dated.changes(rule) else [])
     return made
 
 
@@ -67,7 +70,7 @@ def _add(made: Suite, kind: str, rule: str, form: Form, text: str, **arguments: 
     made.expectations.append((kind, arguments))
 
 
-def _add_rule(made: Suite, rule: Rule, form: Form) -> None:
+def _add_rule(made: Suite, rule: Rule, form: Form, stretches: list[dated.Term]) -> None:
     try:
         condition = row_sql(rule.definition["expression"], form, made.mart)
     except Untranslatable as reason:
@@ -77,4 +80,13 @@ def _add_rule(made: Suite, rule: Rule, form: Form) -> None:
     query = f"with b as (select * from {{batch}}) select b.* from b where not {condition}"
     if "submission_id" in made.mart.columns:
         query += " and " + NOT_WAIVED.format(rule=rule.id)
+    if stretches:  # a warning then was no reason to send the form back, so its rows may stand
+        if not made.mart.weekly:
+            made.skipped[rule.id] = "its severity has changed, and the mart's rows have no week"
+            return
+        week = "coalesce(b.carried_from_week, b.week)" if "carried_from_week" in made.mart.columns else "b.week"
+        spans = " or ".join(
+            f"to_date({week} || '-7', 'IYYY-\"W\"IW-ID') between '{t.valid_from}' and '{t.valid_to or 'infinity'}'" for t in stretches
+        )
+        query += f" and ({spans})"
     _add(made, "UnexpectedRowsExpectation", rule.id, form, f"{rule.id} {rule.zh}", unexpected_rows_query=query)

@@ -56,11 +56,11 @@ def apply(connection: psycopg.Connection, today: dt.date) -> None:
 
     A returned form stays returned whatever is waived afterwards: it is read again when the county sends it again.
     """
-    of_accepted = "s.submission_id = f.submission_id and s.state <> 'returned' and s.superseded_by is null"
+    of_accepted = "s.submission_id = f.submission_id"
     for before, after, condition in (("open", "waived", WAIVED), ("waived", "open", f"f.severity = 'warning' and not {WAIVED}")):
         connection.execute(
             f"""update quality.finding f set status = '{after}'
-                from intake.submission s
+                from intake.accepted_submission s
                 where f.status = '{before}' and {of_accepted} and {condition}""",
             {"today": today},
         )

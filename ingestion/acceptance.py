@@ -246,9 +246,9 @@ def _unique_in_year(form: Form, rule: Rule) -> sql.Composed:
            from pg_temp.incoming i
            join pg_temp.{incoming} t on t.submission_id = i.submission_id
            join {raw} o on o.{field} = t.{field}
-           join intake.submission s on s.submission_id = o.submission_id
+           join intake.accepted_submission s on s.submission_id = o.submission_id
            where i.submission_id = any(%(ids)s) and s.form = i.form and s.county_code = i.county_code and s.week <> i.week
-             and left(s.week, 4) = left(i.week, 4) and s.state <> 'returned' and s.superseded_by is null
+             and left(s.week, 4) = left(i.week, 4)
            order by t.submission_id, t.row_no, s.week"""
     ).format(**_names(form), name=sql.Literal(field.name), field=sql.Identifier(field.name))
 
@@ -268,8 +268,7 @@ def _outlier(form: Form, rule: Rule) -> sql.Composed:
                where i.submission_id = any(%(ids)s) and t.change_reason is null and not i.explained
                  and abs(t.{field} - p.{field}) > {least_persons} and abs(t.{field} - p.{field}) > {least_rate} * p.{field}
            ), accepted as (
-               select s.* from intake.submission s
-               where s.form = {form} and s.state <> 'returned' and s.superseded_by is null and s.rows_loaded > 0
+               select s.* from intake.accepted_submission s where s.form = {form} and s.rows_loaded > 0
            ), own_rate as (
                select c.submission_id, c.row_no, d.rate
                from change c

@@ -62,12 +62,27 @@ class Assembly:
 
     def _missing_columns(self, groups: list[Group]) -> None:
         having = [g for g in groups if g.rows] or groups
+        doubled = {name for g in having for t in g.tables for name in t.doubles}
         for f in self.form.fields:
-            if f.required and any(f.name not in g.fields for g in having):
+            if (f.required or f.column_required) and f.name not in doubled and any(f.name not in g.fields for g in having):
                 self.missing.append(f)
                 self.reading.findings.append(
                     self._finding("GEN-COLMISS", f"缺少必填列“{f.zh}”，本表无法审核，请按统一表式补上该列后重报。", field=f.name, expected=f.zh)
                 )
+
+        for table in (t for g in having for t in g.tables):
+            for name, columns in table.doubles.items():
+                f = self.form.by_name[name]
+                if any(f.name in g.fields for g in having):
+                    continue
+                where = "、".join(f"第{a1(1, c.col)[:-1]}列" for c in columns)
+                self.missing.append(f)
+                self.reading.findings.append(
+                    self._finding(
+                        "GEN-COLMISS", f"{where}都是“{f.zh}”而内容不同，无法判定以哪一列为准。请只保留本周的一列，或在列名里写明各列的区别。",
+                        field=name, expected=f.zh, cell=a1(table.bottom + 1, columns[1].col),
+                    )
+                )  # fmt: skip
 
     def _unknown_columns(self, groups: list[Group]) -> None:
         told = set()
@@ -118,6 +133,10 @@ class Assembly:
             if f.money:
                 heading = column.unit if column.unit in self.recogniser.money else None
                 units[f.name] = heading or line_unit or self.recogniser.unit_in(f.zh)
+                self._unclear(f, group, self.recogniser.unit_system.misplaced(f, column.levels, self.recogniser.money), cells)
+            elif f.numeric and f.type != "percent":
+                units[f.name], wrong = self.recogniser.unit_system.settle(f, column.levels, unit_line, self.form)
+                self._unclear(f, group, wrong, cells)
             converted[f.name] = self.converter.column(f, cells[f.name], None if f.type == "percent" else units[f.name])
             if f.type == "percent":
                 units[f.name] = self._scale(f, converted, column, group)
@@ -169,6 +188,20 @@ class Assembly:
                     source.factor = str(self.recogniser.money.get(units[name] or "", "1"))
                 elif f.type == "percent" and units[name] == PERCENT:
                     source.factor = "0.01"
+                elif f.numeric:
+                    source.factor = f"{self.recogniser.unit_system.factor(f, units[name]).normalize():f}"
+
+    def _unclear(self, f: Field, group: Group, wrong: str | None, cells: dict[str, list[Any]]) -> None:
+        """A unit that contradicts the contract's: told once for the column, if anything hangs on it."""
+        if wrong and any(not self.converter.is_blank(c) and plain(c) not in ("0", "0.0") for c in cells[f.name]):
+            number, column = group.fields[f.name]
+            table = group.tables[number]
+            self._faults.append(
+                self._finding(
+                    "GEN-TYPE", f"“{f.zh}”{wrong}，无法判定数值。请按规定的单位填报，并在列名或单位栏注明。", field=f.name,
+                    sheet=table.grid.name, member=table.grid.member, cell=a1(table.bottom + 1, column.col), value=column.heading,
+                )
+            )  # fmt: skip
 
     def _undecided_units(self, group: Group, cells: dict[str, list[Any]], units: dict[str, str | None]) -> None:
         """Money of which neither cell nor heading nor 单位 line says what it is in: told once, never guessed."""

@@ -8,16 +8,25 @@ from __future__ import annotations
 
 import datetime as dt
 import functools
+import itertools
+import os
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from warehouse.settings import WarehouseError
+
 FOLDER = Path(__file__).parent / "contracts"
+ENVIRONMENT = "WAREHOUSE_CONTRACTS"  # folders of a city's own contracts, separated like PATH
+CHECKS = (  # what a rule of engine `warehouse` may name as its check
+    "row", "declared", "id_number", "complete", "unique_in_year", "total", "sum_of_rows",
+    "no_fall", "unchanged", "still_listed", "stays", "balance", "outlier", "sql",
+)  # fmt: skip
 
 
-class ContractError(Exception):
+class ContractError(WarehouseError):
     """A contract file that cannot be used; the text names the file and the place."""
 
 
@@ -35,6 +44,9 @@ class Field:
     sql_type: str
     personal: bool
     pseudonymised: bool  # leaves the raw schema only as a keyed pseudonym
+    signed: bool = False  # may be negative
+    column_required: bool = False  # the column has to be there although its cells may be blank
+    unit_by_row: bool = False  # what a figure is in stands in its row, not in the contract
 
     @property
     def money(self) -> bool:
@@ -71,6 +83,9 @@ class Form:
     expected_from: str  # all_counties | counties_not_exited
     fields: tuple[Field, ...]
     rules: tuple[Rule, ...]
+    identity: tuple[str, ...] = ()  # fields that together occur once; empty: rows may repeat
+    source: str = ""  # file that it was read from
+    notes: tuple[str, ...] = ()  # what of the contract is not checked, in Chinese
 
     @functools.cached_property
     def by_name(self) -> dict[str, Field]:
@@ -113,88 +128,67 @@ class Contracts:
         return {r.id: r for r in (*self.general_rules, *newest)}
 
 
-def load_contracts(folder: Path = FOLDER) -> Contracts:
-    """Read every contract in a folder. Raises ContractError naming the file and what is wrong with it."""
+def load_contracts(*folders: Path) -> Contracts:
+    """Read every contract (*.yaml, *.yml) in some folders; the project's own by default.
+
+    Raises ContractError naming the file and what is wrong with it, also where contracts contradict each other.
+    """
+    from ingestion.contract_files import read_forms
+
     general = yaml.safe_load((FOLDER / "general.yaml").read_text(encoding="utf-8"))
-    files = sorted(p for p in folder.glob("*.yaml") if p.name != "general.yaml")
-    return Contracts(
-        forms=tuple(_read_form(p) for p in files),
-        general_rules=tuple(_general_rule(r) for r in general["quality"]),
-        writing=general["writing"],
-    )
+    forms = []
+    for folder in folders or (FOLDER,):
+        if not folder.is_dir():
+            raise ContractError(f"There is no folder of contracts {folder}.")
+        files = sorted(p for p in folder.iterdir() if p.suffix in (".yaml", ".yml") and p.name != "general.yaml")
+        if not files:
+            raise ContractError(f"The folder {folder} holds no contract (*.yaml).")
+        forms += [form for path in files for form in read_forms(path, general["writing"])]
+    _agree(forms)
+    return Contracts(tuple(forms), tuple(_general_rule(r) for r in general["quality"]), general["writing"])
 
 
 @functools.cache
 def contracts() -> Contracts:
-    """The project's own contracts, read once a process."""
-    return load_contracts()
+    """The project's own contracts and those in the folders of WAREHOUSE_CONTRACTS, read once a process."""
+    return load_contracts(FOLDER, *extra_folders())
 
 
-def _read_form(path: Path) -> Form:
-    try:
-        document = yaml.load(path.read_text(encoding="utf-8"), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
-        about = _properties(document)
-        (table,) = document["schema"]
-        form = Form(
-            code=document["id"],
-            version=document["version"],
-            valid_from=dt.date.fromisoformat(about["validFrom"]),
-            valid_to=dt.date.fromisoformat(about["validTo"]) if about.get("validTo") else None,
-            zh=document["name"],
-            en=document["description"]["purpose"],
-            titles=tuple(about["titles"]),
-            star=document["dataProduct"],
-            listing=about.get("listing", "level"),
-            expected_from=about.get("expectedFrom", "all_counties"),
-            fields=tuple(_field(p) for p in table["properties"]),
-            rules=tuple(_rule(r, document["id"]) for r in table.get("quality", [])),
-        )
-        _check(form)
-    except ContractError as error:
-        raise ContractError(f"{path.name}: {error}") from error
-    except (KeyError, ValueError, TypeError, yaml.YAMLError) as error:
-        raise ContractError(f"{path.name}: {type(error).__name__}: {error}") from error
-    return form
+def extra_folders() -> list[Path]:
+    return [Path(p) for p in os.environ.get(ENVIRONMENT, "").split(os.pathsep) if p]
 
 
-def _properties(node: dict) -> dict[str, Any]:
-    return {p["property"]: p["value"] for p in node.get("customProperties", [])}
+def _agree(forms: list[Form]) -> None:
+    """What only shows when contracts are looked at together."""
+    titles: dict[str, Form] = {}
+    rules: dict[str, Form] = {}
+    for form in forms:
+        for title in {form.zh, *form.titles}:
+            if (other := titles.setdefault(title, form)).code != form.code:
+                raise ContractError(f"{form.source}: the title {title} is also that of {other.code} ({other.source})")
+        for rule in form.rules:
+            if (other := rules.setdefault(rule.id, form)).code != form.code:
+                raise ContractError(f"{form.source}: the rule {rule.id} is also one of {other.code} ({other.source})")
+    for earlier, later in itertools.combinations(sorted(forms, key=lambda f: f.valid_from), 2):
+        if earlier.code == later.code:
+            _agree_versions(earlier, later)
 
 
-def _field(node: dict) -> Field:
-    about = _properties(node)
-    return Field(
-        name=node["name"],
-        zh=node["businessName"],
-        aliases=tuple(about.get("aliases", ())),
-        type=about["type"],
-        kind=about["kind"],
-        required=bool(node.get("required")),
-        unit=about.get("unit"),
-        codes=about.get("codes"),
-        values={str(code): tuple(labels) if isinstance(labels, list) else (labels,) for code, labels in about.get("values", {}).items()},
-        sql_type=node["physicalType"],
-        personal=node.get("classification") == "personal",
-        pseudonymised=bool(about.get("pseudonymised")),
-    )
-
-
-def _rule(node: dict, form: str) -> Rule:
-    about = _properties(node)
-    return Rule(node["name"], form, node["severity"], about["scope"], node["description"], about["text_en"], node["implementation"]["check"], node["implementation"])
+def _agree_versions(earlier: Form, later: Form) -> None:
+    where = f"{later.source} and {earlier.source} ({later.code})"
+    if earlier.version == later.version:
+        raise ContractError(f"{where}: both are version {later.version}")
+    if earlier.valid_from == later.valid_from:
+        raise ContractError(f"{where}: both are valid from {later.valid_from}")
+    for field in later.fields:  # both versions' rows stand in one column
+        before = earlier.by_name.get(field.name)
+        if before and before.sql_type != field.sql_type:
+            raise ContractError(f"{where}: {field.name} is {before.sql_type} and becomes {field.sql_type}; give the new field another name")
+        if before and (before.unit, before.type) != (field.unit, field.type):
+            raise ContractError(
+                f"{where}: {field.name} is {before.type} in {before.unit} and becomes {field.type} in {field.unit}; give the new field another name"
+            )
 
 
 def _general_rule(node: dict) -> Rule:
     return Rule(node["name"], "*", node["severity"], "general", node["description"], node["text_en"], "general", {})
-
-
-def _check(form: Form) -> None:
-    keys = [f.name for f in form.fields if f.kind == "key"]
-    if len(keys) != 1:
-        raise ContractError(f"exactly one field must be of kind key, found {keys or 'none'}")
-    names = [f.name for f in form.fields]
-    if len(set(names)) != len(names):
-        raise ContractError("two fields have the same name")
-    for f in form.fields:
-        if f.codes == "values" and not f.values:
-            raise ContractError(f"field {f.name}: codes are values, but none are given")

@@ -14,13 +14,22 @@ from ingestion.contracts import Field
 from ingestion.grid import number_text, plain, squeeze
 from ingestion.recognise import PERCENT, Recogniser, full_date_in
 from ingestion.reference import Codes
+from ingestion.units import POWERS
 
 FEN = Decimal("0.01")
+LARGEST_WHOLE, LARGEST = 2**31 - 1, Decimal(10) ** 15  # beyond any count and any sum of yuan in the country
 _NUMBER = re.compile(r"([+-]?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d*)?|[+-]?\.\d+)(?:[eE]([+-]?\d{1,2}))?")
+_GAP = re.compile(r"\d\s+\d")
+_GROUPED = re.compile(r"(?<![\d\s])\s*\d{1,3}(?:[ \u2009]\d{3})+(?!\s*\d)")
 _BRACKETED = re.compile(r"\((\d[\d,.]*)\)")
 _ENUMERATION = re.compile(r"^(?:\([一二三四五六七八九十\d]{1,3}\)[、.]?|[一二三四五六七八九十]+[、.]|\d{1,2}[、.)](?!\d))")
 _MONTH_DAY = re.compile(r"(\d{1,2})(?:月(\d{1,2})[日号]?|[./-](\d{1,2}))")
 _FIRST_DAY, _LAST_DAY = dt.date(1900, 1, 1), dt.date(2100, 1, 1)
+
+
+def says_nothing(text: str, blank: frozenset[str]) -> bool:
+    """The text is one of some marks (squeezed), whatever its width and the spaces around it."""
+    return text in blank or (len(text) <= 8 and squeeze(text) in blank) or not text.strip()
 
 
 @dataclass(slots=True)
@@ -49,20 +58,20 @@ class Converter:
         self.county = county
         self.year = int(week[:4]) if week else None
         writing = recogniser.writing
-        self.blank = frozenset(writing["blank"])
+        self.blank = frozenset(map(squeeze, writing["blank"]))
         self.errors = frozenset(writing["error_values"])
         self.all_units = recogniser.units | {"吨", "公里", "平方米"}
 
     def is_blank(self, cell: Any) -> bool:
         """Blank, —, / or 无: not reported. Zero is never blank."""
-        return cell == "" or cell is None or (isinstance(cell, str) and (cell in self.blank or cell.strip() in self.blank))
+        return cell == "" or cell is None or (isinstance(cell, str) and says_nothing(cell, self.blank))
 
     def column(self, field: Field, cells: list[Any], unit: str | None = None) -> Converted:
         """Convert a column. ``unit``: what a bare number is in — a money unit, or % for a percent. Blanks become None."""
         one, blank = self._one(field, unit), self._blanks_of(field)
         memo: dict[Any, tuple] = {}
         for cell in set(cells):  # columns repeat themselves: each text is converted once
-            if cell is None or (type(cell) is str and (cell in blank or cell.strip() in blank)):
+            if cell is None or (type(cell) is str and says_nothing(cell, blank)):
                 memo[cell] = (None, None, None)
             else:
                 memo[cell] = one(cell)
@@ -80,17 +89,18 @@ class Converter:
         if field.kind == "declared":
             return self.blank | self.errors
         if field.type == "boolean":
-            return frozenset(b for b in self.blank if squeeze(b) not in self._yes_no(field))
+            return frozenset(b for b in self.blank if b not in self._yes_no(field))
         return self.blank
 
     def _one(self, field: Field, unit: str | None) -> Callable[[Any], tuple]:
         if field.type == "integer":
-            return lambda cell: self._number(cell, field, Decimal(1), whole=True)
+            whole_factor = self.recogniser.unit_system.factor(field, unit)
+            return lambda cell: self._number(cell, field, whole_factor, whole=True)
         if field.type == "decimal":
-            factor = Decimal(self.recogniser.money.get(unit or "元", "1")) if field.money else Decimal(1)
+            factor = Decimal(self.recogniser.money.get(unit or "元", "1")) if field.money else self.recogniser.unit_system.factor(field, unit)
             return lambda cell: self._number(cell, field, factor, whole=False)
         if field.type == "percent":
-            return lambda cell: self._percent(cell, Decimal("0.01") if unit == PERCENT else Decimal(1))
+            return lambda cell: self._percent(cell, field, Decimal("0.01") if unit == PERCENT else Decimal(1))
         if field.type == "date":
             return self._date
         if field.type == "boolean":
@@ -128,10 +138,12 @@ class Converter:
         bare = number
         if factor != 1:
             number = number * factor
+        if number < 0 and not field.signed:
+            return None, Problem("GEN-NEG", "数量或金额不能为负数", "请填写大于或等于 0 的数"), None
+        if number > (LARGEST_WHOLE if whole else LARGEST):
+            return None, Problem("GEN-TYPE", "数字大得反常，超出可能的范围", "请核对数字和金额单位"), None
         if field.money:
             number = number.quantize(FEN, ROUND_HALF_UP)
-        if number < 0:
-            return None, Problem("GEN-NEG", "数量或金额不能为负数", "请填写大于或等于 0 的数"), None
         if whole:
             if number != number.to_integral_value():
                 return None, Problem("GEN-TYPE", "应当是整数，不能带小数", "请填写整数"), None
@@ -140,7 +152,9 @@ class Converter:
 
     def _parse(self, text: str, field: Field) -> tuple[Decimal, Decimal | None] | None:
         """A number in a text and, for money with its unit behind it, the factor that goes before heading and line."""
-        key = unicodedata.normalize("NFKC", text).replace(" ", "").strip().lstrip("¥$'").replace("−", "-")
+        key = squeeze(text).lstrip("¥$").replace("−", "-")
+        if _GAP.search(text) and not _GROUPED.search(unicodedata.normalize("NFKC", text)):
+            return None  # 12 34 or two lines: two numbers in one cell
         if bracketed := _BRACKETED.fullmatch(key):
             key = "-" + bracketed.group(1)
         found = _NUMBER.match(key)
@@ -157,16 +171,25 @@ class Converter:
             unit = behind + "元" if behind in ("万", "亿", "千") else behind
             factor = self.recogniser.money.get(unit)
             return (number, Decimal(factor)) if factor else None
-        if behind[0] in "万亿" and (behind[1:] in self.all_units or not behind[1:]):
-            return number, Decimal(10_000 if behind[0] == "万" else 100_000_000)
-        allowed = set(self.recogniser.writing["unit_words"].get(field.unit or "", ())) if field.unit else self.all_units - set(self.recogniser.money)
-        return (number, None) if behind in allowed else None
+        return self._with_unit(number, behind, field)
+
+    def _with_unit(self, number: Decimal, behind: str, field: Field) -> tuple[Decimal, Decimal | None] | None:
+        """A number that carries its own unit: taken where that is the field's, times a power of ten at most."""
+        units = self.recogniser.unit_system
+        own, stated = units.of(field), units.parse(behind)
+        if behind in ("万", "亿"):
+            return number, POWERS[behind] / (own[0] if own else 1)
+        if own:
+            return (number, stated.power / own[0]) if stated and stated.word in own[1] else None
+        if field.unit_by_row:
+            return (number, stated.power if stated and stated.power != 1 else None) if behind in self.all_units and behind != PERCENT else None
+        return (number, None) if stated and not units.telling(stated) else None
 
     @staticmethod
     def _not_number(whole: bool) -> tuple:
         return None, Problem("GEN-TYPE", "应当是数字", "请只填写" + ("整数" if whole else "数字") + "，说明文字写在备注里"), None
 
-    def _percent(self, cell: Any, factor: Decimal) -> tuple:
+    def _percent(self, cell: Any, field: Field, factor: Decimal) -> tuple:
         text, number, bare = None, None, None
         if isinstance(cell, (int, float)) and not isinstance(cell, bool) and cell == cell and abs(cell) != float("inf"):
             number = Decimal(number_text(cell))
@@ -181,7 +204,7 @@ class Converter:
                 number = Decimal(key.replace(",", ""))
         if number is None:
             return None, Problem("GEN-TYPE", "应当是比率", "请填写数字或百分数，如 85.2%"), None
-        if number < 0:
+        if number < 0 and not field.signed:
             return None, Problem("GEN-NEG", "比率不能为负数", "请填写大于或等于 0 的数"), None
         bare, number = number, number * factor
         return number, None, _differs(text, bare, number)

@@ -9,7 +9,7 @@ import unicodedata
 from dataclasses import dataclass, field
 from typing import Any
 
-_SPACES = re.compile(r"\s+")
+_SPACES = re.compile(r"[\s\u00ad\u200b-\u200f\u2028-\u202e\u2060\ufeff\x00-\x1f]+")  # and those that take no room
 _QUOTES = str.maketrans("", "", "“”\"'‘’「」『』")
 _DASHES = re.compile("[—–―‐‑－-]+")
 
@@ -47,7 +47,7 @@ def number_text(number: float) -> str:
 def plain(cell: Any) -> str:
     """A cell as text, stripped; numbers and dates in their plain form."""
     if isinstance(cell, str):
-        return cell.strip()
+        return (cell if "\x00" not in cell else cell.replace("\x00", "")).strip()
     if isinstance(cell, bool):
         return "TRUE" if cell else "FALSE"
     if isinstance(cell, (int, float)):

@@ -12,11 +12,13 @@ from typing import Any
 
 from ingestion.contracts import Field, Form
 from ingestion.grid import Grid, filled, is_empty, plain, squeeze
-from ingestion.recognise import Recogniser, TitleBlock
+from ingestion.recognise import FormHeadings, Recogniser, TitleBlock
 
 TITLE_ROWS = 8  # at most so many rows above a table belong to its title block
 HEADING_ROWS = 4
 SMALL_SHEET = 3_000  # rows; in larger ones headings further down must be written like the first ones
+_COLUMN_LETTERS = frozenset(("甲", "乙", "丙", "丁", "A", "B", "C", "栏次", "列次", "栏目", "序号"))
+_COLUMN_NUMBER = re.compile(r"(\d{1,2})(?:=[-\d+*/×÷()]+)?")
 _GROUP_LABEL = re.compile(r"^(?:[（(]?[一二三四五六七八九十]+[)）]?[、.．]|第[一二三四五六七八九十]+[部类])")
 
 
@@ -48,6 +50,7 @@ class Table:
     columns: list[Column]
     rows: list[int] = field(default_factory=list)  # data rows, 0-based
     totals: list[Total] = field(default_factory=list)
+    doubles: dict[str, list[Column]] = field(default_factory=dict)  # field → columns that name it equally well
 
     def column_of(self, name: str) -> Column | None:
         return next((c for c in self.columns if c.field is not None and c.field.name == name), None)
@@ -88,9 +91,10 @@ def segments_of(grid: Grid, recogniser: Recogniser) -> list[Segment]:
         if form is not None:
             if block.unit and not segment.block.unit:
                 segment.block.unit = block.unit
-            for columns in _split(_columns(recogniser, form, levels), form):
+            for columns in _split(_columns(recogniser, form, levels), form, recogniser):
                 table = Table(grid, top, bottom, columns)
                 tail = _rows_of(table, form, recogniser, end)
+                settle_doubles(table, recogniser.headings(form))
                 segment.tables.append(table)
                 segment.reason = segment.reason or next((r for r in map(recogniser.reason_in, tail) if r), None)
                 if not segment.block.filled_on:
@@ -116,14 +120,24 @@ def _runs_of_headings(grid: Grid, recogniser: Recogniser) -> list[tuple[int, int
             row += 1
             continue
         lowest = runs[-1][1] + 1 if runs else 0
-        top = row
-        while top > lowest and row - top < HEADING_ROWS - 1 and _is_upper(grid, top - 1, recogniser):
-            top -= 1
+        reaching = [r1 for (r1, _), (r2, _) in grid.merged if r1 < row <= r2 and lowest <= r1 and row - r1 < HEADING_ROWS]
+        top = min(reaching, default=row)  # a merged heading beside these begins further up
+        while top > lowest and row - top < HEADING_ROWS - 1:
+            if _is_upper(grid, top - 1, recogniser):
+                top -= 1
+            elif top - 1 > lowest and row - top < HEADING_ROWS - 2 and _is_between(grid, top - 1, recogniser):
+                top -= 2
+            else:
+                break
         bottom = row
         while bottom + 1 < len(grid.rows) and bottom - top < HEADING_ROWS and _is_lower(grid, top, bottom + 1, recogniser):
             bottom += 1
-        if bottom + 1 < len(grid.rows) and _is_column_numbers(grid.rows[bottom + 1]):
-            bottom += 1
+        merged_to = max((r2 for (r1, _), (r2, _) in grid.merged if top <= r1 <= bottom < r2 <= top + HEADING_ROWS), default=bottom)
+        if not any(_has_figures(r) for r in grid.rows[bottom + 1 : merged_to + 1]):
+            bottom = merged_to
+        below = next((r for r in range(bottom + 1, min(bottom + 3, len(grid.rows))) if filled(grid.rows[r])), None)
+        if below is not None and _is_column_numbers(grid.rows[below]):
+            bottom = below
         runs.append((top, bottom))
         seen |= {c for r in grid.rows[top : bottom + 1] for c in r if isinstance(c, str) and c.strip()}
         row = bottom + 1
@@ -157,6 +171,15 @@ def _is_upper(grid: Grid, row: int, recogniser: Recogniser) -> bool:
     return _hits(cells, recogniser) >= 1 or (len(texts) >= 2 and not any(w in squeeze(t) for t in texts for w in recogniser.writing["total_words"]))
 
 
+def _is_between(grid: Grid, row: int, recogniser: Recogniser) -> bool:
+    """The row holds names of groups only, and the row above it headings that stand further left."""
+    cells, above = grid.rows[row], filled(grid.rows[row - 1])
+    columns = filled(cells)
+    if not columns or not above or columns[0] <= above[0] or _has_figures(cells) or recogniser.is_label_row(cells):
+        return False
+    return _hits(grid.rows[row - 1], recogniser) >= 1 and _is_upper(grid, row - 1, recogniser)
+
+
 def _is_lower(grid: Grid, top: int, row: int, recogniser: Recogniser) -> bool:
     """The row carries on the headings above it: a merged heading reaches into it, or it leaves the first column free."""
     cells = grid.rows[row] if row < len(grid.rows) else []
@@ -166,22 +189,24 @@ def _is_lower(grid: Grid, top: int, row: int, recogniser: Recogniser) -> bool:
     if any(top <= r1 < row <= r2 for (r1, _), (r2, _) in grid.merged):
         return True
     hits = sum(recogniser.is_heading(cells[c]) for c in columns)
-    below_group = columns[0] > min(filled(grid.rows[row - 1]), default=0)
+    below_group = columns[0] > min(filled(grid.rows[top]), default=0)
     if hits and (hits >= 2 or below_group) and hits * 2 >= len(columns):
         return True
-    if hits and below_group and row - top < HEADING_ROWS - 1 and _is_lower(grid, top, row + 1, recogniser):
+    if below_group and row - top < HEADING_ROWS - 1 and _is_lower(grid, top, row + 1, recogniser):
         return True
     # units below their headings
     return all(squeeze(plain(cells[c])).strip("()") in recogniser.units for c in columns)
 
 
 def _is_column_numbers(row: list[Any]) -> bool:
-    """甲 | 1 | 2 | 3: numbers of the columns, below the headings."""
-    texts = [plain(row[c]).strip("()（） ") for c in filled(row)]
-    named = False
-    while texts and texts[0] in ("甲", "乙", "丙", "栏次", "列次"):
-        named = bool(texts.pop(0))
-    return len(texts) >= (2 if named else 3) and all(t.isdigit() for t in texts) and all(int(b) == int(a) + 1 for a, b in itertools.pairwise(texts))
+    """甲 | 1 | 2 | 3=1+2: numbers of the columns, below the headings; tables side by side may begin again."""
+    texts = [squeeze(plain(row[c])).strip("()") for c in filled(row)]
+    found = [_COLUMN_NUMBER.fullmatch(t) for t in texts if t not in _COLUMN_LETTERS]
+    numbers = [int(m.group(1)) for m in found if m]
+    named = len(found) < len(texts)
+    if len(numbers) < len(found) or len(numbers) < (2 if named else 3):
+        return False
+    return all(b == a + 1 or (b == 1 and a > 1) for a, b in itertools.pairwise(numbers))
 
 
 def _levels(grid: Grid, top: int, bottom: int) -> dict[int, list[str]]:
@@ -215,12 +240,14 @@ def _levels(grid: Grid, top: int, bottom: int) -> dict[int, list[str]]:
 
 def _form_of(recogniser: Recogniser, levels: dict[int, list[str]], titled: str | None, current: Form | None) -> Form | None:
     """The form that title and headings speak for; None if nothing fits."""
-    scores = {}
-    for form in recogniser.newest:
+    scores: dict[str, int] = {}
+    by_code: dict[str, Form] = {}  # the version whose headings these are; the week decides later which one counts
+    for form in sorted(recogniser.contracts.forms, key=lambda f: (f is current, f.valid_from), reverse=True):
         headings = recogniser.headings(form)
-        scores[form.code] = len({f.name for texts in levels.values() if (f := headings.match(texts))})
+        score = len({f.name for texts in levels.values() if (f := headings.match(texts))})
+        if score > scores.get(form.code, -1):
+            scores[form.code], by_code[form.code] = score, form
     best = max(scores.values(), default=0)
-    by_code = {f.code: f for f in recogniser.newest}
     if titled and (scores[titled] * 2 >= best or scores[titled] * 2 >= len(by_code[titled].fields)):
         return by_code[titled] if scores[titled] else None
     if current is not None and not titled and scores[current.code] * 3 >= best * 2:
@@ -247,25 +274,48 @@ def _columns(recogniser: Recogniser, form: Form, levels: dict[int, list[str]]) -
     return columns
 
 
-def _split(columns: list[Column], form: Form) -> list[list[Column]]:
+def _split(columns: list[Column], form: Form, recogniser: Recogniser) -> list[list[Column]]:
     """Tables side by side: a new one begins where the key's heading comes again (or a serial number right before it)."""
-    starts = [i for i, c in enumerate(columns) if c.field is form.key]
+    headings = recogniser.headings(form)
+    keys = [i for i, c in enumerate(columns) if c.field is form.key]
+    if len({squeeze(columns[i].heading) for i in keys}) > 1:  # 序号 beside 班次编号 is a serial number and no key
+        best = min(headings.rank(columns[i].levels, form.key) for i in keys)
+        for i in keys:
+            if headings.rank(columns[i].levels, form.key) > best and squeeze(columns[i].heading) in recogniser.writing["known_extra_columns"]:
+                columns[i].field = None
+        keys = [i for i in keys if columns[i].field is form.key]
     parts: list[list[Column]] = []
     begin = 0
-    for start in starts[1:]:
+    for before, start in itertools.pairwise(keys):
+        if not any(c.field is not None for c in columns[before + 1 : start]):
+            continue
         if start and columns[start - 1].field is None and squeeze(columns[start - 1].heading) == "序号":
             start -= 1
         parts.append(columns[begin:start])
         begin = start
     parts.append(columns[begin:])
-    for part in parts:
-        seen: set[str] = set()
-        for column in part:  # the same field twice in one table: the first one holds, the second is kept as unknown
-            if column.field is not None and column.field.name in seen:
-                column.field = None
-            elif column.field is not None:
-                seen.add(column.field.name)
     return parts
+
+
+def settle_doubles(table: Table, headings: FormHeadings) -> None:
+    """The same field twice in one table: the better name holds; of equals, none, unless they say the same in every row."""
+    by_name: dict[str, list[Column]] = {}
+    for column in table.columns:
+        if column.field is not None:
+            by_name.setdefault(column.field.name, []).append(column)
+    for name, columns in by_name.items():
+        if len(columns) == 1:
+            continue
+        field = columns[0].field
+        ranks = [headings.rank(c.levels, field) for c in columns]
+        best = [c for c, rank in zip(columns, ranks, strict=True) if rank == min(ranks)]
+        for column in columns:
+            column.field = None
+        rows = [*table.rows, *(t.row for t in table.totals)]
+        if len({tuple(plain(table.grid.cell(r, c.col)) for r in rows) for c in best}) == 1:
+            best[0].field = field
+        else:
+            table.doubles[name] = best
 
 
 # Rows

@@ -27,9 +27,9 @@ from ingestion.receive import archived
 from ingestion.returned import write_outbox
 from ingestion.rounds import ANALYSE_ROWS, FileRow, Submission, load_round, rounds_of, stage, write_findings
 from warehouse.calendar import Exceptions, read_exceptions
+from warehouse.locks import LOAD as LOCK
 from warehouse.settings import Settings
 
-LOCK = 7_201_461  # one loader at a time
 BATCH_FILES = 150
 BATCH_ROWS = 100_000
 

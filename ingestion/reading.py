@@ -21,7 +21,7 @@ from ingestion.containers import MAX_FILE, Refusal, sheets_of
 from ingestion.contracts import Contracts, Form
 from ingestion.convert import Converter
 from ingestion.grid import Grid, a1, filled, is_empty, plain, squeeze
-from ingestion.layout import Segment, segments_of
+from ingestion.layout import Segment, segments_of, settle_doubles
 from ingestion.model import FileReading, Finding, FormReading
 from ingestion.recognise import NameHints, Recogniser, full_date_in, name_hints, sunday_of, week_in_block
 from ingestion.reference import Codes
@@ -252,6 +252,8 @@ class _Reader:
         for table in segment.tables:
             for column in table.columns:
                 column.field = headings.match(column.levels)
+            table.doubles.clear()
+            settle_doubles(table, headings)
         segment.form = form
 
     def _whole_form(self, reading: FormReading, found: _Found) -> None:

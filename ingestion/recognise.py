@@ -10,6 +10,7 @@ from typing import Any
 
 from ingestion.contracts import Contracts, Field, Form
 from ingestion.grid import is_empty, plain, squeeze
+from ingestion.units import Units
 
 PERCENT = "%"
 _BRACKET = re.compile(r"\((?:单位:)?([^()]{0,12})\)$")
@@ -22,6 +23,7 @@ _PACKED_DATE = re.compile(r"(?<!\d)((?:20|19)\d\d)(\d\d)(\d\d)(?!\d)")
 _MONTH_DAY = re.compile(r"(?<!\d)(\d{1,2})\s*月\s*(\d{1,2})\s*[日号]")
 _WEEK_NAMED = re.compile(r"(?<!\d)(?:(20\d\d)\s*年?[-_\s]*)?(?:第\s*(\d{1,2})\s*[周期]|[Ww](?:[Ee][Ee][Kk])?\s*(\d{1,2}))(?!\d)")
 _MONTH_DAY_PACKED = re.compile(r"(?<!\d)(0[1-9]|1[0-2])(0[1-9]|[12]\d|3[01])(?!\d)")
+_UNTIL = re.compile(r"[-~至到]+(?:(\d{1,2})[.月/])?(\d{1,2})[日号]?(?![\d年./月-])")  # the end of 2020年6月8日-14日, 2020.6.8-6.14
 _YEAR = re.compile(r"(?<!\d)(20\d\d)\s*年")
 
 
@@ -45,9 +47,10 @@ def _any_of(words: list[str]) -> str:
 class FormHeadings:
     """The headings of one form: text → field. Weaker readings (without unit, without 其中) yield to stronger ones."""
 
-    def __init__(self, form: Form, units: frozenset[str]):
+    def __init__(self, form: Form, units: frozenset[str], other_periods: tuple[str, ...] = ()):
         self.form = form
         self._units = units
+        self._other_periods = other_periods
         self._levels: tuple[dict[str, Field], ...] = ({}, {}, {})
         for level, reading in enumerate((lambda t: t, self.bare, lambda t: _WHICH.sub("", self.bare(t)))):
             taken: dict[str, set[str]] = {}
@@ -79,13 +82,31 @@ class FormHeadings:
         """The field of a column whose headings, from the top down, are these."""
         if not levels:
             return None
+        found = self._match(levels)
+        if found is None or not any(w in squeeze(t) for t in levels[:-1] for w in self._other_periods):
+            return found
+        above = "".join(map(squeeze, levels[:-1]))
+        named = (found.zh, *found.aliases)
+        return found if all(any(w in n for n in named) for w in self._other_periods if w in above) else None
+
+    def rank(self, levels: list[str], f: Field) -> int:
+        """How well headings name a field: 0 by its official name, 1 by an alias, 2 in a weaker reading."""
+        texts = {squeeze("".join(levels[start:])) for start in range(len(levels))}
+        if squeeze(f.zh) in texts:
+            return 0
+        return 1 if texts & {squeeze(a) for a in f.aliases} else 2
+
+    def _match(self, levels: list[str]) -> Field | None:
         leaf, above = levels[-1], levels[:-1]
+        for start in range(len(above)):  # 2019年 above 外出务工人数 is not 外出务工人数
+            if found := self._levels[0].get(squeeze("".join(levels[start:]))):
+                return found
         found = self.find(leaf)
         if found or not above:
             return found
         bare = [self.bare(squeeze(t)) for t in levels]
         if bare[-1] in self._units or not bare[-1]:  # the lowest level says nothing but the unit
-            return self.match(above)
+            return self._match(above)
         for start in range(len(levels) - 1):
             if found := self.find("".join(bare[start:])):
                 return found
@@ -104,13 +125,14 @@ class Recogniser:
         self.contracts = contracts
         self.writing = contracts.writing
         self.money = dict(self.writing["money_units"])
-        units = {u for words in self.writing["unit_words"].values() for u in words} | set(self.money) | {PERCENT}
+        self.unit_system = Units(self.writing)
+        units = {*self.unit_system.words, *self.unit_system.scaled_words, *self.money, PERCENT}
         for form in contracts.forms:
             for f in form.fields:
                 if f.name.endswith("unit"):
                     units |= {label for labels in f.values.values() for label in labels}
         self.units = frozenset(units)
-        self._headings = {id(f): FormHeadings(f, self.units) for f in contracts.forms}
+        self._headings = {id(f): FormHeadings(f, self.units, tuple(self.writing["other_period_words"])) for f in contracts.forms}
         self.newest = [contracts.form(code) for code in contracts.codes]
         self.titles = sorted(((squeeze(t), f.code) for f in contracts.forms for t in (*f.titles, f.zh)), key=lambda t: -len(t[0]))
         self.known_words = frozenset().union(*(h.words for h in self._headings.values()))
@@ -265,10 +287,11 @@ def week_in_block(block: TitleBlock, near: dt.date | None) -> tuple[str | None, 
     for text in block.texts:
         if named := _named_week(text, block, near):
             return named, text
+    weeks = {}
     for text in block.texts:
-        if day := full_date_in(text):
-            return week_of(day), text
-    return None, ""
+        if (days := days_in(text, None)) and days[-1]:
+            weeks.setdefault(week_of(days[-1]), text)
+    return next(iter(weeks.items())) if len(weeks) == 1 else (None, "")  # two dates, and neither is called 截至日期
 
 
 def _day(value: Any, year_near: dt.date | None) -> dt.date | None:
@@ -277,15 +300,48 @@ def _day(value: Any, year_near: dt.date | None) -> dt.date | None:
     if isinstance(value, dt.date):
         return value
     if isinstance(value, (int, float)) and not isinstance(value, bool):
-        if 20_000 < value < 80_000:
-            return dt.date(1899, 12, 30) + dt.timedelta(days=int(value))
+        if not abs(value) < 1e9:
+            return None
         value = str(int(value))
     text = squeeze(str(value))
-    if day := full_date_in(text):
-        return day
-    if (found := _MONTH_DAY.search(text)) and year_near:
-        return _nearest(int(found.group(1)), int(found.group(2)), year_near)
-    return None
+    if re.fullmatch(r"[2-7]\d{4}(?:\.0+)?", text):  # a spreadsheet's serial number of a day
+        return dt.date(1899, 12, 30) + dt.timedelta(days=int(text[:5]))
+    days = days_in(text, year_near)
+    return days[-1] if days else None
+
+
+def days_in(text: str, year_near: dt.date | None) -> list[dt.date | None]:
+    """Every day that a text names, in its order: 2020年1月1日至6月14日 names two, and the last one is what it speaks of.
+
+    None stands for one that does not exist. A year or month that isn't written again is that of the day before.
+    """
+    days: list[dt.date | None] = []
+    key, at = squeeze(text), 0
+    while True:
+        found = [m for p in (_FULL_DATE, _PACKED_DATE) if (m := p.search(key, at))]
+        first = min(found, key=lambda m: m.start(), default=None)
+        short = _MONTH_DAY.search(key, at)
+        if short and (first is None or short.start() < first.start()):
+            last = next((d for d in reversed(days) if d), None)
+            month, number = int(short.group(1)), int(short.group(2))
+            days.append(_day_of(last.year, month, number) if last else _nearest(month, number, year_near) if year_near else None)
+            at = short.end()
+        elif first:
+            days.append(_day_of(*map(int, first.groups())))
+            at = first.end()
+        else:
+            return days
+        if days[-1] and (until := _UNTIL.match(key, at)):
+            month = int(until.group(1) or days[-1].month)
+            days.append(_day_of(days[-1].year, month, int(until.group(2))))
+            at = until.end()
+
+
+def _day_of(year: int, month: int, day: int) -> dt.date | None:
+    try:
+        return dt.date(year, month, day)
+    except ValueError:
+        return None
 
 
 def _nearest(month: int, day: int, near: dt.date) -> dt.date | None:

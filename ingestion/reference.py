@@ -24,7 +24,7 @@ _PEOPLES = re.compile(  # names of peoples in the names of townships and countie
 )
 _TOWNSHIP_ENDINGS = ("街道", "镇", "乡")
 _VILLAGE_BODIES = re.compile("(?:村民委员会|居民委员会|村委会|居委会|村委)$")
-_SPACES = re.compile(r"\s+")
+_SPACES = re.compile(r"[\s\u00ad\u200b-\u200f\u2028-\u202e\u2060\ufeff\x00-\x1f]+")
 
 
 @dataclass(frozen=True)

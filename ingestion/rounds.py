@@ -39,9 +39,8 @@ select n.*,
 from unnest(%s::bigint[], %s::text[], %s::text[], %s::text[], %s::text[], %s::boolean[], %s::boolean[])
      as n (submission_id, form, county_code, week, week_before, explained, empty)
 left join lateral (
-    select s.submission_id, s.week from intake.submission s
-    where s.form = n.form and s.county_code = n.county_code and s.week < n.week
-      and s.state not in ('returned', 'empty') and s.superseded_by is null
+    select s.submission_id, s.week from intake.accepted_submission s
+    where s.form = n.form and s.county_code = n.county_code and s.week < n.week and s.state <> 'empty'
     order by s.week desc limit 1) p on true
 returning submission_id, version, current_id, previous_week"""
 

@@ -83,8 +83,8 @@ def accepted_before(connection: psycopg.Connection, county_code: str, week: str,
         names = [f.name for f in form.fields if not f.personal]
         query = sql.SQL(
             """select {} from raw.{} where submission_id = (
-                 select submission_id from intake.submission
-                 where form = %s and county_code = %s and week < %s and state not in ('returned', 'empty') and superseded_by is null
+                 select submission_id from intake.accepted_submission
+                 where form = %s and county_code = %s and week < %s and state <> 'empty'
                  order by week desc, version desc limit 1) order by row_no"""
         ).format(sql.SQL(", ").join(map(sql.Identifier, names)), sql.Identifier(form.code.lower()))
         rows = connection.execute(query, [code, county_code, week]).fetchall()

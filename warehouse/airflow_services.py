@@ -240,13 +240,22 @@ def tail(path: Path, lines: int = 8) -> str:
 
 
 def end_sessions(leaders: set[int], patience: float) -> int:
-    """SIGTERM to all members of the sessions, SIGKILL to those left after ``patience`` seconds; returns how many."""
+    """End all members of the sessions; returns how many there were.
+
+    SIGTERM to the leaders first, who end their children; then SIGTERM and SIGINT to all (the API server, which waits
+    for its connections, gives up only at SIGINT); then SIGKILL. ``patience``: seconds for each of the first two.
+    """
     found = _members(leaders)
     first = {pid for pid in found if pid in leaders} or found
-    for wave, number in ((first, signal.SIGTERM), (found, signal.SIGTERM), (found, signal.SIGKILL)):
+    for wave, numbers, seconds in (
+        (first, [signal.SIGTERM], patience),
+        (found, [signal.SIGTERM, signal.SIGINT], patience),
+        (found, [signal.SIGKILL], 5.0),
+    ):
         for pid in wave & _members(leaders):
-            _signal(pid, number)
-        until = time.monotonic() + (patience if number == signal.SIGTERM else 5.0)
+            for number in numbers:
+                _signal(pid, number)
+        until = time.monotonic() + seconds
         while (left := _members(leaders)) and time.monotonic() < until:
             time.sleep(0.1)
         found |= left

@@ -20,9 +20,9 @@ from ingestion.contracts import contracts
 from ingestion.raw_tables import REFERENCE
 from warehouse import database
 from warehouse.dbt_sources import PROJECT, forms_of_marts
+from warehouse.locks import BUILD as BUILD_LOCK
 from warehouse.settings import Settings, WarehouseError
 
-BUILD_LOCK = 7_201_461  # one build at a time
 FEW_FORMS = 6  # up to so many affected forms, only their facts are selected
 
 
@@ -80,8 +80,12 @@ def _publish_week(connection: psycopg.Connection, settings: Settings, now: dt.da
         from warehouse import calendar
 
         given = calendar.publish_week(connection, now or dt.datetime.now(settings.timezone))
-    (before,) = connection.execute("select max(publish_week) from ops.build_run where succeeded").fetchone()
-    return max(filter(None, (given, before)), default=None)
+    return max(filter(None, (given, _built_week(connection))), default=None)
+
+
+def _built_week(connection: psycopg.Connection) -> str:
+    """The week that the candidates reach to: that of the last build, which never goes back but by a withdrawal; '' before any."""
+    return connection.execute(BUILT_WEEK).fetchone()[0]
 
 
 def _project_hash() -> str:
@@ -112,11 +116,12 @@ def _standing(connection: psycopg.Connection, project_hash: str, full_refresh: b
 
 # ---------------------------------------------------------------- slices
 
+BUILT_WEEK = "select coalesce((select publish_week from ops.build_run where succeeded order by build_run_id desc limit 1), '')"
+
 FOLLOWERS = """
 with level_form as (select unnest(%(level)s::text[]) as form),
 figures as (
-    select form, county_code, week from intake.submission
-    where state <> 'returned' and superseded_by is null and rows_loaded > 0 and week <= %(week)s
+    select form, county_code, week from intake.accepted_submission where rows_loaded > 0 and week <= %(week)s
 ),
 first_week as (select form, county_code, min(week) as week from figures join level_form using (form) group by form, county_code),
 weeks as (
@@ -138,7 +143,7 @@ followers as (
     -- weeks that were not there when the last build ran
     select f.form, f.county_code, w.week
     from first_week f join weeks w on w.week >= f.week
-    where w.week > (select coalesce(max(publish_week), '') from ops.build_run where succeeded)
+    where w.week > %(built)s
     union
     select f.form, f.county_code, w.week from first_week f join weeks w on w.week >= f.week where %(everything)s
     union
@@ -153,7 +158,7 @@ on conflict (form, county_code, week) do update set built = false where pending_
 def _note_followers(connection: psycopg.Connection, week: str, *, everything: bool) -> None:
     of = contracts()
     level = [code for code in of.codes if of.form(code).listing == "level"]
-    connection.execute(FOLLOWERS, {"week": week, "level": level, "everything": everything})
+    connection.execute(FOLLOWERS, {"week": week, "level": level, "everything": everything, "built": _built_week(connection)})
 
 
 def _open_run(connection: psycopg.Connection, week: str, project_hash: str, full_refresh: bool) -> tuple[int | None, int, list[str]]:
@@ -165,8 +170,7 @@ def _open_run(connection: psycopg.Connection, week: str, project_hash: str, full
         [week, sorted(forms_of_marts().values())],
     )
     by_form = dict(connection.execute("select form, count(*) from ops.build_slice group by form").fetchall())
-    new_week = connection.execute("select coalesce(max(publish_week), '') < %s from ops.build_run where succeeded", [week]).fetchone()[0]
-    if not by_form and not new_week:
+    if not by_form and _built_week(connection) >= week:
         return None, 0, []
     run = connection.execute(
         """insert into ops.build_run (publish_week, slices, succeeded, project_hash, full_refresh)
@@ -186,7 +190,8 @@ def _close_run(connection: psycopg.Connection, run: int, invocation: str | None)
                where (p.form, p.county_code, p.week, p.noted_at) = (b.form, b.county_code, b.week, b.noted_at) and not p.built
                  and not exists (
                      select from intake.submission s
-                     where s.submission_id in (i.submission_id, i.previous_submission_id) and (s.superseded_by is not null or s.state = 'returned'))"""
+                     where s.submission_id in (i.submission_id, i.previous_submission_id)
+                       and not exists (select from intake.accepted_submission a where a.submission_id = s.submission_id))"""
         )
         connection.execute(
             "update ops.build_run set succeeded = true, finished_at = clock_timestamp(), dbt_invocation_id = %s where build_run_id = %s",

@@ -102,10 +102,7 @@ def publish_week(connection: psycopg.Connection, now: dt.datetime, timezone: Zon
     An extension for one county does not hold up the others, so only exceptions for every county count.
     """
     exceptions = read_exceptions(connection)
-    weeks = connection.execute(
-        """select distinct week from intake.submission
-           where state <> 'returned' and week is not null and county_code is not null order by week desc"""
-    )
+    weeks = connection.execute("select distinct week from intake.accepted_submission order by week desc")
     return next((w for (w,) in weeks if due_at(w, EVERY_COUNTY, exceptions, timezone) <= now), None)
 
 

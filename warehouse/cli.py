@@ -288,6 +288,34 @@ def cycle(inbox: Path | None, arrivals: Path | None, now: str | None, approve_as
 
 
 @main.command()
+@click.option("--county", required=True, help="The county's code.")
+@click.option("--week", required=True, help="Reporting week, such as 2020-W24.")
+@click.option("--blank", is_flag=True, help="Leave out what the county reported last; needs no database.")
+@click.option("--out", type=click.Path(path_type=Path), help="File to write (default: COUNTY-WEEK.xlsx here).")
+@AS_JSON
+def template(county: str, week: str, blank: bool, out: Path | None, as_json: bool) -> None:
+    """Write the workbook that a county fills for a week, with the keys of its last accepted week.
+
+    \b
+    Example: warehouse template --county 451002 --week 2020-W27
+    """
+    from ingestion.contracts import contracts
+    from ingestion.reference import codes
+    from ingestion.template import accepted_before, write_template
+
+    target = out or Path(f"{county}-{week}.xlsx")
+    try:
+        if blank:
+            write_template(target, county, week, contracts(), codes())
+        else:
+            with _connection() as (connection, _):
+                write_template(target, county, week, contracts(), codes(), accepted_before(connection, county, week, contracts()))
+    except (KeyError, ValueError) as error:
+        raise WarehouseError(f"There is no county {county} in force in week {week}, or no such week.") from error
+    _out(as_json, {"file": str(target)}, f"Written: {target}")
+
+
+@main.command()
 @click.argument("week")
 @click.option("--county", help="One county only, by its code.")
 @AS_JSON

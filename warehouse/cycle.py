@@ -214,8 +214,11 @@ class Batch:
     file_ids: list[int]
 
 
-def batches(connection: psycopg.Connection, settings: Settings, single: int = 50, at_most: int = 50) -> list[Batch]:
-    """The waiting files in order of arrival: one each up to ``single`` files, else by the week they came in."""
+def batches(connection: psycopg.Connection, settings: Settings, single: int = 50, at_most: int = 15) -> list[Batch]:
+    """The waiting files in order of arrival: one each up to ``single`` files, else by the week or weeks they came in.
+
+    A task costs some three seconds before its first file (process, readers), which is what ``at_most`` bounds.
+    """
     rows = connection.execute(
         "select file_id, original_name, received_at from intake.file where outcome is null order by received_at, file_id"
     ).fetchall()
@@ -227,7 +230,8 @@ def batches(connection: psycopg.Connection, settings: Settings, single: int = 50
     groups = [list(group) for _, group in itertools.groupby(rows, key=came)]
     while len(groups) > at_most:
         groups = [list(itertools.chain(*groups[i : i + 2])) for i in range(0, len(groups), 2)]
-    return [Batch(f"{came(g[0])}: {len(g)} files", [number for number, _, _ in g]) for g in groups]
+    weeks = lambda group: " to ".join(dict.fromkeys((came(group[0]), came(group[-1]))))  # noqa: E731
+    return [Batch(f"{weeks(g)}: {len(g)} files", [number for number, _, _ in g]) for g in groups]
 
 
 def load_batch(connection: psycopg.Connection, settings: Settings, file_ids: list[int], progress: Callable[..., None] | None = None):
@@ -274,9 +278,8 @@ def mark_week(connection: psycopg.Connection, week: str, county: str | None = No
         raise WarehouseError(f"{week!r} is no reporting week; write it like 2020-W24.") from error
     marked = connection.execute(
         """insert into ops.pending_slice (form, county_code, week)
-           select distinct form, county_code, week from intake.submission
-           where week = %(week)s and county_code is not null and state <> 'returned' and superseded_by is null
-             and (%(county)s::text is null or county_code = %(county)s)
+           select distinct form, county_code, week from intake.accepted_submission
+           where week = %(week)s and (%(county)s::text is null or county_code = %(county)s)
            on conflict (form, county_code, week) do update set built = false, noted_at = clock_timestamp()""",
         {"week": week, "county": county},
     ).rowcount

@@ -7,10 +7,10 @@ from pathlib import Path
 import psycopg
 
 from warehouse.embedded import EmbeddedServer
+from warehouse.locks import MIGRATION as MIGRATION_LOCK
 from warehouse.settings import Settings, WarehouseError
 
 MIGRATIONS = Path(__file__).parent / "migrations"
-MIGRATION_LOCK = 7_201_460  # any number that every process of the project agrees on
 
 
 def url(settings: Settings) -> str:
@@ -49,6 +49,7 @@ def migrate(connection: psycopg.Connection) -> list[str]:
     Returns the names of the files applied. One transaction; several callers wait for each other.
     """
     from ingestion.raw_tables import synchronise  # contracts → raw tables; imports nothing of this module
+    from warehouse.trace.origins import note_origins
 
     applied = []
     with connection.transaction():
@@ -66,4 +67,5 @@ def migrate(connection: psycopg.Connection) -> list[str]:
                 connection.execute("insert into ops.migration (name) values (%s)", [file.name])
                 applied.append(file.name)
         synchronise(connection)
+        note_origins(connection)
     return applied

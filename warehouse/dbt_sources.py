@@ -197,7 +197,7 @@ def _sources(of: Contracts) -> str:
         "sources": [
             {"name": "raw", "schema": "raw", "tables": raw},
             {"name": "reference", "schema": "reference", "tables": reference},
-            {"name": "intake", "schema": "intake", "tables": [{"name": "file"}, {"name": "submission"}]},
+            {"name": "intake", "schema": "intake", "tables": [{"name": name} for name in ("file", "submission", "accepted_submission", "ever_accepted_submission")]},
             {"name": "ops", "schema": "ops", "tables": [{"name": "build_slice"}, {"name": "horizon"}]},
         ]
     })
@@ -224,8 +224,7 @@ def _staging_sql(of: Contracts, form: Form) -> str:
         f"-- {form.zh}: the rows of the newest accepted version of each county and week, without personal data.\n"
         "select\n    s.submission_id,\n    s.county_code,\n    s.week,\n    r.row_no as source_row_no,\n"
         f"{columns}\nfrom {{{{ source('raw', '{form.code.lower()}') }}}} as r\n"
-        "inner join {{ source('intake', 'submission') }} as s on s.submission_id = r.submission_id\n"
-        "where s.state <> 'returned' and s.superseded_by is null\n"
+        "inner join {{ source('intake', 'accepted_submission') }} as s on s.submission_id = r.submission_id\n"
     )
 
 

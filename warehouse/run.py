@@ -236,14 +236,15 @@ class Supervisor:
             self.progress(f"{done:,}/{done + waiting:,} files · {doing}" if doing else f"{done:,}/{done + waiting:,} files")
             failed = self._failed(BUILD)
             if failed and failed != last_failed[BUILD]:
-                raise RunFailed(self._reason(failed))
+                raise RunFailed(self._reason(BUILD, failed))
             if doing:
                 quiet_since = None
             elif quiet_since is None:
                 quiet_since = time.monotonic()
             elif time.monotonic() - quiet_since > QUIET_BEFORE_NUDGE:
                 if nudges == 3:
-                    raise RunFailed(f"Nothing goes on in Airflow, and nothing was published; look at {self.services.address}")
+                    failed = self._failed(INTAKE)
+                    raise RunFailed(self._reason(INTAKE, failed) if failed else f"Nothing was published, and nothing goes on: {self.services.address}")
                 self._trigger(INTAKE if waiting or any(p.is_file() for p in self.settings.inbox.rglob("*")) else BUILD)
                 nudges, quiet_since = nudges + 1, None
             time.sleep(1.0)
@@ -277,16 +278,17 @@ class Supervisor:
                         queued.append(f"{dag} queued")
         return " · ".join(running or queued)
 
-    def _reason(self, run_id: str) -> str:
-        with self._connection() as connection:
-            row = connection.execute(
-                "select verdict, blocking_zh from quality.check_run where verdict is not null order by check_run_id desc limit 1"
-            ).fetchone()
-        if row and row[0] == "blocked":
-            self.blocked = True
-            return f"The checks block the publication: {row[1]}"
-        tasks = [t["task_id"] for t in self.api.tasks(BUILD, run_id) if t["state"] == "failed"]
-        return f"The task {', '.join(tasks) or '?'} of {BUILD} failed; its log: {self.services.address}/dags/{BUILD}/runs/{run_id}"
+    def _reason(self, dag: str, run_id: str) -> str:
+        """Why a run failed, as far as we can tell: the gate's words, or which task to look at."""
+        tasks = [t["task_id"] for t in self.api.tasks(dag, run_id) if t["state"] == "failed"]
+        if "gate" in tasks:
+            with self._connection() as connection:
+                verdict, why = connection.execute(
+                    "select verdict, blocking_zh from quality.check_run where verdict is not null order by check_run_id desc limit 1"
+                ).fetchone()
+            self.blocked = verdict == "blocked"
+            return f"The gate stops the publication ({verdict}): {why or 'it waits for a person'}"
+        return f"The task {tasks[0] if tasks else '?'} of {dag} failed; its log: {self.services.address}/dags/{dag}/runs/{run_id}"
 
     # -- what there is to see ----------------------------------------------------------------------
 

@@ -6,9 +6,9 @@ select distinct on (s.county_code, r.{{ key }})
     r.{{ key }},
     {{ attributes | join(',\n    ') }}
 from {{ source('raw', form) }} as r
-inner join {{ source('intake', 'submission') }} as s on s.submission_id = r.submission_id
-where s.state <> 'returned' and s.week <= (select h.week from {{ source('ops', 'horizon') }} as h)
-order by s.county_code, r.{{ key }}, (s.superseded_by is null) desc, s.week desc, s.version desc, r.row_no
+inner join {{ source('intake', 'ever_accepted_submission') }} as s on s.submission_id = r.submission_id
+where s.week <= (select h.week from {{ source('ops', 'horizon') }} as h)
+order by s.county_code, r.{{ key }}, s.is_current desc, s.week desc, s.version desc, r.row_no
 {%- endmacro %}
 
 {# In an incremental run only the counties that reported the form anew are looked at again. #}

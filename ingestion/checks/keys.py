@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from ingestion.checks.subject import Subject, key_text
@@ -27,7 +27,10 @@ def repeated(values: list[Any]) -> Iterator[tuple[int, int]]:
 
 def check_repeated_key(subject: Subject) -> None:
     """GEN-KEY, for forms without a rule of their own."""
-    _report_repeated(subject, subject.general("GEN-KEY"), subject.form.key.name)
+    if not subject.form.identity:
+        return  # a contract that names no key says that rows may repeat
+    names = "、".join(subject.form.by_name[n].zh for n in subject.form.identity) if len(subject.form.identity) > 1 else None
+    _report_repeated(subject, subject.general("GEN-KEY"), subject.form.key.name, subject.identities, names)
 
 
 def check_unique(subject: Subject, rule: Rule) -> None:
@@ -35,9 +38,9 @@ def check_unique(subject: Subject, rule: Rule) -> None:
     _report_repeated(subject, rule, rule.definition["field"])
 
 
-def _report_repeated(subject: Subject, rule: Rule, name: str) -> None:
-    zh = subject.form.by_name[name].zh
-    for i, first in repeated(subject.column(name)):
+def _report_repeated(subject: Subject, rule: Rule, name: str, values: Sequence[Any] | None = None, names: str | None = None) -> None:
+    zh = names or subject.form.by_name[name].zh
+    for i, first in repeated(list(values if values is not None else subject.column(name))):
         message = (
             f"第{subject.reading.sheet_row[i]}行“{zh}”“{subject.given(i, name)}”与第{subject.reading.sheet_row[first]}行重复，"
             f"{subject.failed(rule)}。"

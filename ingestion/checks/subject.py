@@ -61,6 +61,15 @@ class Subject:
     def keys(self) -> Sequence[Any]:
         return self.column(self.form.key.name)
 
+    @property
+    def identities(self) -> Sequence[Any]:
+        """What tells a row from the others: its key, or several fields where the contract says so; None while unreadable."""
+        names = self.form.identity
+        if names in ((), (self.form.key.name,)):
+            return self.keys
+        rows = zip(*map(self.column, names), strict=True)
+        return [None if None in row else row for row in rows]
+
     def row(self, i: int, fields: Sequence[str]) -> dict[str, Any]:
         """The fields' values in a row, and the context, by name."""
         return {f: self.column(f)[i] for f in fields} | self.context

@@ -20,8 +20,8 @@ def check_totals(subject: Subject, rule: Rule) -> None:
     Not compared: a blank or unreadable total; a column in which a row is unreadable or lacks a required figure;
     anything, while a key is repeated or unreadable, for nobody knows which rows the county added up.
     """
-    keys = subject.keys
-    if not subject.rows or None in keys or next(repeated(keys), None):
+    keys = list(subject.identities)
+    if not subject.rows or None in subject.keys or (subject.form.identity and next(repeated(keys), None)):
         return
     subtotals = [t for t in subject.totals if _is_subtotal(t)]
     grand = [t for t in subject.totals if not _is_subtotal(t)]
@@ -98,7 +98,8 @@ def _compare(
             continue
         compared += 1
         given = Decimal(given)
-        if all(s is None or abs(given - s) >= HALF_A_FEN for s in sums):
+        least = _printed(subject, total, field) + HALF_A_FEN / 1000 if rule.definition.get("printed") else HALF_A_FEN
+        if all(s is None or abs(given - s) >= least for s in sums):
             difference = given - sums[0]
             if not (known and known.get(field.name) and abs(known[field.name] - difference) < HALF_A_FEN):
                 off[field.name] = (given, sums[0])
@@ -107,6 +108,23 @@ def _compare(
     for name, (given, ours) in off.items():
         _report(subject, rule, total, subject.form.by_name[name], given, ours)
     return {name: given - ours for name, (given, ours) in off.items()}
+
+
+def _printed(subject: Subject, total: TotalRow, field: Field) -> Decimal:
+    """How far a rounded total may be off the sum of rounded rows: half a unit of the last digit of each. Counts are exact."""
+    if field.type == "integer":
+        return HALF_A_FEN
+    scale = _scale(subject, total, field)
+    rows = max((_digits(Decimal(v) / scale) for v in subject.column(field.name) if v is not None), default=0)
+    if rows <= 0:
+        return HALF_A_FEN  # whole numbers are as good as counts
+    whole = subject.rows * Decimal(1).scaleb(-rows) + Decimal(1).scaleb(-max(0, _digits(total.values[field.name] / scale)))
+    return whole * scale / 2
+
+
+def _digits(number: Decimal) -> int:
+    """Digits behind the point, those that say something."""
+    return -number.normalize().as_tuple().exponent
 
 
 def _sum(subject: Subject, field: Field, rows: Sequence[int]) -> Decimal | None:
@@ -151,7 +169,7 @@ def _scale(subject: Subject, total: TotalRow, field: Field) -> Decimal:
         for b in subject.reading.blocks
         if (b.member, b.sheet) == (total.member, total.sheet) and field.name in b.columns and b.header_rows[0] <= total.sheet_row
     ]
-    return subject.factor(above[-1], field.name) if above and field.money else Decimal(1)
+    return subject.factor(above[-1], field.name) if above and field.type != "percent" else Decimal(1)
 
 
 def check_sum_of_rows(subject: Subject, rule: Rule) -> None:

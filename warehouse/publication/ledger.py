@@ -1,11 +1,10 @@
-"""Publishing and taking back. A publication is a number; a row is in it if it was opened by then and not yet closed."""
+"""Publishing. A publication is a number; a row is in it if it was opened by then and not yet closed."""
 
 from __future__ import annotations
 
 import datetime as dt
 import functools
 import subprocess
-from collections.abc import Callable
 from dataclasses import dataclass, fields
 from importlib import metadata
 
@@ -14,11 +13,10 @@ from psycopg import sql
 from psycopg.rows import class_row
 
 from warehouse.build import BUILD_LOCK
-from warehouse.publication import proof
+from warehouse.locks import PUBLICATION as PUBLICATION_LOCK
+from warehouse.publication import proof, revision
 from warehouse.publication.store import Mart, candidate_marts, ensure
 from warehouse.settings import REPOSITORY, Settings, WarehouseError
-
-PUBLICATION_LOCK = 7_201_462
 
 
 @dataclass(frozen=True)
@@ -72,7 +70,7 @@ def publish(
     if connection.info.transaction_status == psycopg.pq.TransactionStatus.INTRANS:
         connection.commit()  # what `ensure` looked up and made; the publication's own transaction begins below
     with connection.transaction():
-        _lock(connection)
+        lock(connection)
         last = latest(connection)
         run = connection.execute(
             "select publish_week, dbt_invocation_id from ops.build_run where succeeded order by build_run_id desc limit 1"
@@ -96,6 +94,7 @@ def publish(
             connection.execute("drop table published_slice")
             return None
         _submissions(connection, marts, number)
+        revision.fill(connection, marts, number)
         new_weeks = connection.execute(
             """select count(*) from store.dim_week n where opened_in = %(n)s
                and not exists (select from store.dim_week o where o.week = n.week and o.closed_in = %(n)s)""",
@@ -103,45 +102,15 @@ def publish(
         ).fetchone()[0]
         trigger = trigger or {0: "correction", 1: "weekly"}.get(new_weeks, "backfill")
         connection.execute("drop table published_slice")
-        return _enter(
+        return enter(
             connection, marts, number, last,
             week=run[0], trigger=trigger, approved_by=approved_by, note=note, dbt_invocation_id=run[1],
             check_run_id=check_run_id, rows_opened=opened, rows_closed=closed, restores=None,
         )  # fmt: skip
 
 
-def withdraw(connection: psycopg.Connection, settings: Settings, *, reason: str, by: str) -> Publication:
-    """Take the latest publication back: a new one is appended whose content is that of the one before.
-
-    The slices that it changed are pending again, to be built and judged once more. Raises WarehouseError when
-    there is nothing before it.
-    """
-    marts = candidate_marts(connection)
-    if connection.info.transaction_status == psycopg.pq.TransactionStatus.INTRANS:
-        connection.commit()
-    with connection.transaction():
-        _lock(connection)
-        last = latest(connection)
-        stands = (last.restores or last.publication_id) if last else 0
-        before = latest(connection, stands - 1)
-        if before is None:
-            raise WarehouseError("There is no publication before this one to go back to." if last else "Nothing has been published yet.")
-        number, target = last.publication_id + 1, before.publication_id
-        opened = closed = 0
-        for mart in marts:
-            closed += _go_back(connection, mart.store, mart.names(), number, target)[0]
-            opened += _count(connection, mart.store, number)
-        _go_back(connection, sql.Identifier("store", "publication_submission"), sql.Identifier("submission_id"), number, target)
-        for mart in marts:
-            _note_again(connection, mart, number)
-        return _enter(
-            connection, marts, number, last,
-            week=before.week, trigger="withdrawal", approved_by=by, note=reason, dbt_invocation_id=before.dbt_invocation_id,
-            check_run_id=before.check_run_id, rows_opened=opened, rows_closed=closed, restores=before.restores or target,
-        )  # fmt: skip
-
-
-def _lock(connection: psycopg.Connection) -> None:
+def lock(connection: psycopg.Connection) -> None:
+    """One publication at a time, and none while a build runs. Raises WarehouseError."""
     connection.execute("set local timezone = 'UTC'")  # the proof's texts contain times
     connection.execute("select pg_advisory_xact_lock(%s)", [PUBLICATION_LOCK])
     if not connection.execute("select pg_try_advisory_xact_lock(%s)", [BUILD_LOCK]).fetchone()[0]:
@@ -184,8 +153,16 @@ def _affected(mart: Mart) -> sql.Composable:
 
 
 def _submissions(connection: psycopg.Connection, marts: list[Mart], number: int) -> None:
-    """Which submissions the publication is made of: looked at only where rows were opened or closed."""
+    """Which submissions the publication is made of: looked at only where rows were opened or closed, or a slice was built.
+
+    A form without rows (空报), or a ledger whose every line a later week repeats, is part of it all the same.
+    """
     facts = [m for m in marts if m.form]
+    accepted = sql.SQL("select submission_id from intake.accepted_submission join published_slice using (form, county_code, week)")
+    of_slices = sql.SQL(
+        """select p.submission_id from store.publication_submission p join intake.submission s using (submission_id)
+           join published_slice using (form, county_code, week) where p.closed_in is null"""
+    )
     for condition, verb in (("opened_in", "come"), ("closed_in", "gone")):
         touched = sql.SQL(" union ").join(
             sql.SQL("select submission_id from {} where {} = {}").format(m.store, sql.Identifier(condition), sql.Literal(number)) for m in facts
@@ -193,9 +170,9 @@ def _submissions(connection: psycopg.Connection, marts: list[Mart], number: int)
         if verb == "come":
             connection.execute(
                 sql.SQL(
-                    """insert into store.publication_submission (submission_id, opened_in) select submission_id, {n} from ({touched}) t
+                    """insert into store.publication_submission (submission_id, opened_in) select submission_id, {n} from ({touched} union {accepted}) t
                        where not exists (select from store.publication_submission p where p.submission_id = t.submission_id and p.closed_in is null)"""
-                ).format(n=sql.Literal(number), touched=touched)
+                ).format(n=sql.Literal(number), touched=touched, accepted=accepted)
             )
             continue
         still = sql.SQL(" and ").join(
@@ -203,45 +180,19 @@ def _submissions(connection: psycopg.Connection, marts: list[Mart], number: int)
         )
         connection.execute(
             sql.SQL(
-                """update store.publication_submission p set closed_in = {n} from ({touched}) t
-                   where p.submission_id = t.submission_id and p.closed_in is null and {still}"""
-            ).format(n=sql.Literal(number), touched=touched, still=still)
+                """update store.publication_submission p set closed_in = {n} from ({touched} union {of_slices}) t
+                   where p.submission_id = t.submission_id and p.closed_in is null and {still}
+                     and not exists (select from intake.accepted_submission a where a.submission_id = p.submission_id)"""
+            ).format(n=sql.Literal(number), touched=touched, of_slices=of_slices, still=still)
         )
-
-
-def _go_back(connection: psycopg.Connection, table: sql.Identifier, columns: sql.Composable, number: int, target: int) -> tuple[int, int]:
-    """Close what was opened after the target, open again what was closed after it; returns (closed, opened)."""
-    parts = {"table": table, "columns": columns, "n": sql.Literal(number), "target": sql.Literal(target)}
-    run: Callable[[str], int] = lambda text: connection.execute(sql.SQL(text).format(**parts)).rowcount  # noqa: E731
-    closed = run("update {table} set closed_in = {n} where closed_in is null and opened_in > {target}")
-    opened = run(
-        "insert into {table} ({columns}, opened_in) select {columns}, {n} from {table} where opened_in <= {target} and closed_in > {target} and closed_in < {n}"
-    )
-    return closed, opened
-
-
-def _count(connection: psycopg.Connection, table: sql.Identifier, number: int) -> int:
-    return connection.execute(sql.SQL("select count(*) from {} where opened_in = %s").format(table), [number]).fetchone()[0]
-
-
-def _note_again(connection: psycopg.Connection, mart: Mart, number: int) -> None:
-    if mart.form is None:
-        return
-    week = sql.Identifier("last_seen_week" if mart.accumulating else "week")
-    connection.execute(
-        sql.SQL(
-            """insert into ops.pending_slice (form, county_code, week)
-               select distinct {form}, county_code, {week} from {table} where opened_in = {n} or closed_in = {n}
-               on conflict (form, county_code, week) do update set built = false"""
-        ).format(form=sql.Literal(mart.form), week=week, table=mart.store, n=sql.Literal(number))
-    )
 
 
 # ---------------------------------------------------------------- the ledger
 
 
-def _enter(connection: psycopg.Connection, marts: list[Mart], number: int, last: Publication | None, **about) -> Publication:
-    hashes = {m.name: digest for m in marts if (digest := proof.of_rows(connection, m.name, number))}
+def enter(connection: psycopg.Connection, marts: list[Mart], number: int, last: Publication | None, **about) -> Publication:
+    """Append a line to the ledger, chained to the one before; everything it vouches for must stand already."""
+    hashes = {m.name: digest for m in marts if (digest := proof.of_rows(connection, m.name, number))} | proof.of_lists(connection, number)
     entry = about | {
         "publication_id": number,
         "published_at": connection.execute("select clock_timestamp()").fetchone()[0],

@@ -14,6 +14,9 @@ ENTRY = (
 )  # fmt: skip
 
 
+LISTS = {"publication_submission": "the list of its submissions", "revision": "the list of its revisions"}
+
+
 def of_rows(connection: psycopg.Connection, mart: str, number: int) -> str | None:
     """SHA-256 over the rows that a publication opened and closed in a mart; None where there are none.
 
@@ -29,6 +32,17 @@ def of_rows(connection: psycopg.Connection, mart: str, number: int) -> str | Non
                 ) t"""
         ).format(table=sql.Identifier("store", mart), n=sql.Literal(number))
     ).fetchone()[0]
+
+
+def of_lists(connection: psycopg.Connection, number: int) -> dict[str, str]:
+    """SHA-256 over a publication's changes to its list of submissions and over its revisions; '' where there are none."""
+    row = "jsonb_strip_nulls(to_jsonb(s) - 'publication_id')::text"
+    (revisions,) = connection.execute(
+        f"""select encode(sha256(convert_to(string_agg({row}, '' order by {row} collate "C"), 'UTF8')), 'hex')
+            from store.revision s where publication_id = %s""",
+        [number],
+    ).fetchone()
+    return {"publication_submission": of_rows(connection, "publication_submission", number) or "", "revision": revisions or ""}
 
 
 def of_content(hashes: dict[str, str]) -> str:
@@ -60,5 +74,8 @@ def verify(connection: psycopg.Connection) -> list[str]:
             for mart in tables:
                 if of_rows(connection, mart, number) != entry["content_hashes"].get(mart):
                     faults.append(f"Publication {number}: rows of marts.{mart} were altered.")
+            for name, digest in of_lists(connection, number).items():
+                if digest != entry["content_hashes"].get(name, digest):  # publications of an earlier version vouch for rows only
+                    faults.append(f"Publication {number}: {LISTS[name]} was altered.")
             before = entry["hash"]
     return faults

@@ -8,8 +8,8 @@
 with accepted as (
 
     select form, county_code, week, submission_id
-    from {{ source('intake', 'submission') }}
-    where state <> 'returned' and superseded_by is null and rows_loaded > 0
+    from {{ source('intake', 'accepted_submission') }}
+    where rows_loaded > 0
 
 ),
 

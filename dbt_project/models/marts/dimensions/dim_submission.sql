@@ -16,7 +16,7 @@ select
     f.original_name,
     s.member,
     s.sheet
-from {{ source('intake', 'submission') }} as s
+from {{ source('intake', 'ever_accepted_submission') }} as s
 inner join {{ source('intake', 'file') }} as f on f.file_id = s.file_id
-where s.state <> 'returned' and s.week <= (select h.week from {{ source('ops', 'horizon') }} as h)
+where s.week <= (select h.week from {{ source('ops', 'horizon') }} as h)
 {{ only_changed(columns) }}

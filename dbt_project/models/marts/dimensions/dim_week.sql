@@ -7,8 +7,8 @@ with bounds as (
     select
         to_date(min(s.week) || '-1', 'IYYY-"W"IW-ID') as first_monday,
         (select h.as_of_date - 6 from {{ source('ops', 'horizon') }} as h) as last_monday
-    from {{ source('intake', 'submission') }} as s
-    where s.state <> 'returned' and s.week <= (select h.week from {{ source('ops', 'horizon') }} as h)
+    from {{ source('intake', 'ever_accepted_submission') }} as s
+    where s.week <= (select h.week from {{ source('ops', 'horizon') }} as h)
 
 ),
 

@@ -15,5 +15,4 @@ select
     r.invested,
     r.beneficiaries
 from {{ source('raw', 'cam01') }} as r
-inner join {{ source('intake', 'submission') }} as s on s.submission_id = r.submission_id
-where s.state <> 'returned' and s.superseded_by is null
+inner join {{ source('intake', 'accepted_submission') }} as s on s.submission_id = r.submission_id

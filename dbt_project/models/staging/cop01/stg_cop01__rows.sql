@@ -18,5 +18,4 @@ select
     r.completion_date,
     r.poor_persons_benefited
 from {{ source('raw', 'cop01') }} as r
-inner join {{ source('intake', 'submission') }} as s on s.submission_id = r.submission_id
-where s.state <> 'returned' and s.superseded_by is null
+inner join {{ source('intake', 'accepted_submission') }} as s on s.submission_id = r.submission_id

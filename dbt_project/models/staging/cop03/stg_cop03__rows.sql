@@ -9,5 +9,4 @@ select
     r.sales,
     r.poor_persons_benefited
 from {{ source('raw', 'cop03') }} as r
-inner join {{ source('intake', 'submission') }} as s on s.submission_id = r.submission_id
-where s.state <> 'returned' and s.superseded_by is null
+inner join {{ source('intake', 'accepted_submission') }} as s on s.submission_id = r.submission_id

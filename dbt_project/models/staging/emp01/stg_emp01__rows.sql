@@ -22,5 +22,4 @@ select
     r.public_post_holders,
     r.wage_income_households
 from {{ source('raw', 'emp01') }} as r
-inner join {{ source('intake', 'submission') }} as s on s.submission_id = r.submission_id
-where s.state <> 'returned' and s.superseded_by is null
+inner join {{ source('intake', 'accepted_submission') }} as s on s.submission_id = r.submission_id

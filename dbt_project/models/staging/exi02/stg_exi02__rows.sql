@@ -13,5 +13,4 @@ select
     r.is_listed,
     r.leader
 from {{ source('raw', 'exi02') }} as r
-inner join {{ source('intake', 'submission') }} as s on s.submission_id = r.submission_id
-where s.state <> 'returned' and s.superseded_by is null
+inner join {{ source('intake', 'accepted_submission') }} as s on s.submission_id = r.submission_id

@@ -19,5 +19,4 @@ select
     r.poor_villages_with_entity,
     r.entity_led_households
 from {{ source('raw', 'ind01') }} as r
-inner join {{ source('intake', 'submission') }} as s on s.submission_id = r.submission_id
-where s.state <> 'returned' and s.superseded_by is null
+inner join {{ source('intake', 'accepted_submission') }} as s on s.submission_id = r.submission_id

@@ -17,5 +17,4 @@ select
     r.paid_date,
     r.remark
 from {{ source('raw', 'ind02') }} as r
-inner join {{ source('intake', 'submission') }} as s on s.submission_id = r.submission_id
-where s.state <> 'returned' and s.superseded_by is null
+inner join {{ source('intake', 'accepted_submission') }} as s on s.submission_id = r.submission_id

@@ -16,5 +16,4 @@ select
     r.entered_date,
     r.cleared_date
 from {{ source('raw', 'mon02') }} as r
-inner join {{ source('intake', 'submission') }} as s on s.submission_id = r.submission_id
-where s.state <> 'returned' and s.superseded_by is null
+inner join {{ source('intake', 'accepted_submission') }} as s on s.submission_id = r.submission_id

@@ -21,5 +21,4 @@ select
     r.facility_projects_started,
     r.facility_projects_completed
 from {{ source('raw', 'rel01') }} as r
-inner join {{ source('intake', 'submission') }} as s on s.submission_id = r.submission_id
-where s.state <> 'returned' and s.superseded_by is null
+inner join {{ source('intake', 'accepted_submission') }} as s on s.submission_id = r.submission_id

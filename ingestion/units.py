@@ -1,0 +1,153 @@
+"""Units as tables write them: a power of ten and a unit's name (万亩, 千元, 人), and what follows for a column.
+
+Figures are only ever converted by powers of ten within one unit. Where a table states a unit that the contract's
+unit cannot be reached from (公顷 where the contract says 亩), or one where the contract names none, nobody can tell
+what the figures are, and the form is returned with a sentence.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+from ingestion.contracts import Field, Form
+from ingestion.grid import squeeze
+
+POWERS = {
+    "万亿": Decimal(10) ** 12, "千亿": Decimal(10) ** 11, "百亿": Decimal(10) ** 10, "十亿": Decimal(10) ** 9, "亿": Decimal(10) ** 8,
+    "千万": Decimal(10) ** 7, "百万": Decimal(10) ** 6, "十万": Decimal(10) ** 5, "万": Decimal(10) ** 4, "千": Decimal(10) ** 3,
+    "百": Decimal(10) ** 2, "十": Decimal(10),
+}  # fmt: skip
+PERCENT = "%"
+_BRACKETS = re.compile(r"\(([^()]*)\)")
+_TOKENS = re.compile(r"[,、;和及]")
+
+
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """``power`` × ``word``: 万亩 is 10000 × 亩."""
+
+    text: str
+    power: Decimal
+    word: str
+
+
+class Units:
+    """The units that the contracts know, from ``writing`` of general.yaml."""
+
+    def __init__(self, writing: dict[str, Any]):
+        self._by_unit = {unit: frozenset(map(squeeze, words)) for unit, words in writing["unit_words"].items()}
+        self._names = {str(name).lower(): unit for name, unit in writing["unit_names"].items()}
+        self._measures = frozenset(w for unit in writing["measures"] for w in self._by_unit[unit])
+        money = {squeeze(w) for w in writing["money_units"]}
+        self._money = frozenset({"元"}) | {w for w in money if len(w) == 1}
+        self.words = frozenset().union(*self._by_unit.values()) | self._money
+        self.scaled_words = frozenset(p + w for p in POWERS for w in self.words)
+
+    def parse(self, text: str) -> Unit | None:
+        """万亩 → 10000 × 亩; None for what is no unit."""
+        key = squeeze(text)
+        if key in self.words:
+            return Unit(key, Decimal(1), key)
+        for prefix, power in POWERS.items():
+            if key.startswith(prefix) and key[len(prefix) :] in self.words:
+                return Unit(key, power, key[len(prefix) :])
+        return None
+
+    def canonical(self, text: str) -> str:
+        """A contract's unit as the rest of the code knows it: CNY → yuan, hectares → 公顷, 人 → persons; else as written."""
+        key = squeeze(text)
+        found = self._names.get(key.lower())
+        if found or key in self._by_unit:
+            return found or key
+        return next((unit for unit, words in self._by_unit.items() if key in words and unit not in ("items", "criteria")), key)
+
+    def of(self, field: Field) -> tuple[Decimal, frozenset[str]] | None:
+        """Power of ten and words of a field's own unit; None where the contract names no unit."""
+        if not field.unit:
+            return None
+        if field.unit == "yuan":
+            return Decimal(1), self._money
+        if field.unit in self._by_unit:
+            return Decimal(1), self._by_unit[field.unit]
+        parsed = self.parse(field.unit)
+        return (parsed.power, self._alike(parsed.word)) if parsed else (Decimal(1), frozenset({squeeze(field.unit)}))
+
+    def _alike(self, word: str) -> frozenset[str]:
+        return next((words for words in self._by_unit.values() if word in words), frozenset({word}))
+
+    def factor(self, field: Field, unit: str | None) -> Decimal:
+        """What a bare number of a column is multiplied by, when it is in ``unit`` (None: in the field's own)."""
+        own, stated = self.of(field), self.parse(unit) if unit else None
+        return stated.power / own[0] if own and stated and stated.word in own[1] else Decimal(1)
+
+    def in_text(self, text: str) -> Unit | str | None:
+        """The unit in a heading's brackets, or which the whole text is; '%' for a rate."""
+        key = squeeze(text)
+        for inner in reversed(_BRACKETS.findall(key)):
+            for token in _TOKENS.split(inner.removeprefix("单位:")):
+                if token in (PERCENT, "‰"):
+                    return token
+                if found := self.parse(token):
+                    return found
+        return self.parse(key)
+
+    def misplaced(self, field: Field, levels: list[str], known: dict[str, str]) -> str | None:
+        """Why the heading of a money column cannot be right: it speaks of another unit, or of one we have no factor for."""
+        heading = next((u for u in map(self.in_text, reversed(levels)) if u), None)
+        text = heading.text if isinstance(heading, Unit) else heading
+        if text is None or text in known or (isinstance(heading, Unit) and not self.telling(heading)):
+            return None
+        return f"列名注明的单位为“{text}”，不是可以换算的金额单位"
+
+    def settle(self, field: Field, levels: list[str], line: str, form: Form) -> tuple[str | None, str | None]:
+        """(unit that a column's bare numbers are in, None) or (None, why that cannot be told).
+
+        ``levels``: the column's headings from the top down; ``line``: the table's 单位 line, '' if it has none.
+        For numbers that are no rates. The heading goes before the line, the line before the contract's own heading.
+        """
+        own = self.of(field)
+        if field.unit_by_row:
+            return None, None
+        heading = next((u for u in map(self.in_text, reversed(levels)) if u), None)
+        if isinstance(heading, str):
+            return None, f"列名注明的是“{heading}”，而数据契约规定为数值" if own or field.type == "decimal" else None
+        if heading:
+            return self._accept(field, own, heading, "列名注明的单位")
+        tokens = [u for u in map(self.parse, _TOKENS.split(squeeze(line).removeprefix("单位:"))) if u] if line else []
+        fitting = {u.text: u for u in tokens if own and u.word in own[1]}
+        if len({u.power for u in fitting.values()}) > 1:
+            return None, f"单位栏同时写有“{'”“'.join(fitting)}”，本列没有注明是哪一种"
+        if fitting:
+            return next(iter(fitting)), None
+        known = [words for f in form.fields if f.numeric and (o := self.of(f)) for words in [o[1]]]
+        strange = [u for u in tokens if self.telling(u) and not any(u.word in words for words in known)]
+        if strange and (own is None or self._is_measure(own[1])):
+            return self._accept(field, own, strange[0], "单位栏注明的单位")
+        written = self.in_text(field.zh)
+        return (written.text, None) if isinstance(written, Unit) and own and written.word in own[1] else (None, None)
+
+    def _accept(self, field: Field, own: tuple[Decimal, frozenset[str]] | None, stated: Unit, where: str) -> tuple[str | None, str | None]:
+        if own and stated.word in own[1]:
+            return stated.text, None
+        if not self.telling(stated) and not (own and self._is_measure(own[1])):
+            return None, None  # 个 over a number of households: said loosely, and nothing hangs on it
+        if own is None:
+            return None, f"{where}为“{stated.text}”，而数据契约没有规定本列的单位"
+        return None, f"{where}为“{stated.text}”，与数据契约规定的“{self.name(field)}”不能换算"
+
+    def telling(self, unit: Unit) -> bool:
+        """A unit that decides what a figure is; persons, households, pieces go without saying."""
+        return unit.power != 1 or unit.word in self._measures or unit.word in self._money
+
+    def _is_measure(self, words: frozenset[str]) -> bool:
+        """Area, weight, money, or a unit that we do not know: taking another one for it would be a wrong figure."""
+        return not words & self.words or bool(words & (self._measures | self._money))
+
+    def name(self, field: Field) -> str:
+        """The field's unit in Chinese, as far as known."""
+        if field.unit == "yuan":
+            return "元"
+        return next(iter(sorted(self._by_unit[field.unit]))) if field.unit in self._by_unit else field.unit or ""
