@@ -21,7 +21,9 @@ LEAST_RATE = 0.3
 LEVEL_SPREAD = 0.25  # in powers of ten; against the peers' size only a wrong unit stands out
 FROZEN_WEEKS = 6
 FROZEN_CHANCE = 1e-5
-DIGIT_WEEKS, DIGIT_VALUES, DIGIT_CHANCE = 8, 40, 1e-7
+LEAST_MOVED, LEAST_OWN = 0.6, 0.7  # share of weeks in which the peers, and the series itself before, did move
+DIGIT_WEEKS, DIGIT_VALUES = 8, 40
+ROUND_CHANCE, EVEN_CHANCE = 1e-7, 2e-5
 LEAST = {"yuan": 100_000.0, "persons": 50.0, "households": 20.0}  # at stake, below which nobody's time is asked for
 LEAST_OTHER = 10.0
 
@@ -138,6 +140,10 @@ def _outliers(panel: Panel, column: Column, t: int) -> Iterator[Found]:
     earlier, _ = _before(np.where(np.arange(column.trusted.shape[1]) == at[:, None], np.nan, column.trusted), t, start)
     odd_week = np.abs(before - earlier) > SCORES * step_spread
     back = odd_week & (np.abs(now - earlier - np.where(known, 2 * usual, 0)) <= SCORES * step_spread)
+    if column.kind == "cumulative":  # what comes in lumps (a project's payments) has no usual step to differ from
+        moving = (steps != 0) & ~np.isnan(steps)
+        lumpy = np.where(known, moving.sum(axis=1) < 0.5 * (~np.isnan(steps)).sum(axis=1), np.nanmean(np.where(np.isnan(rate), np.nan, rate != 0)) < 0.5)
+        agree &= ~lumpy
     worth = (off >= _least(column)) & ~back & unlike & agree & ~np.isnan(before)
     by_step = worth & known & (own_step > SCORES) & (~peered | (peer_step > SCORES))
     by_rate = worth & (known | peered) & (np.abs(rate) > LEAST_RATE) & ~(own_rate <= SCORES) & ~(peer_rate <= SCORES)
@@ -209,8 +215,7 @@ def _frozen(panel: Panel, column: Column, t: int) -> Iterator[Found]:
             moved = min(float((~same[others, span] & known[others, span]).sum() / seen), 0.98) if seen >= PEERS * FROZEN_WEEKS else 0.0
             before = known[n, : span.start]
             own = (~same[n, : span.start] & before).sum() / before.sum() if before.sum() >= HISTORY else 1.0
-            chance = (1 - min(moved, max(own, 0.5))) ** int(still[n]) if own < 1 else (1 - moved) ** int(still[n])
-            if moved > 0 and chance < FROZEN_CHANCE:
+            if moved >= LEAST_MOVED and own >= LEAST_OWN and (1 - moved) ** int(still[n]) < FROZEN_CHANCE:
                 drift = np.nanmedian(np.abs(values[others, -1] / np.where(values[others, -1 - still[n]] > 0, values[others, -1 - still[n]], np.nan) - 1))
                 hits.append((int(n), int(still[n]) + 1, moved, float(now[n] * drift) if drift == drift else 0.0))
     for county in dict.fromkeys(panel.county[n] for n, *_ in hits):
@@ -245,12 +250,12 @@ def _digits(panel: Panel, column: Column, t: int) -> Iterator[Found]:
         round_ones = sum(d in (0, 5) for d in mine)
         total = float(np.nansum(column.values[panel.county == county, t]))
         chance = _binomial_tail(round_ones, len(mine), share)
-        if chance < DIGIT_CHANCE:
+        if chance < ROUND_CHANCE:
             yield Found("round_digits", "", None, county, -math.log10(max(chance, 1e-300)), round_ones / len(mine), share, None, total, {"values": len(mine)})
         counts = np.bincount(mine, minlength=10)
         statistic = float(((counts - len(mine) / 10) ** 2 / (len(mine) / 10)).sum())
         chance = _chi_square_below(statistic, 9)
-        if chance < DIGIT_CHANCE:
+        if chance < EVEN_CHANCE:
             yield Found("even_digits", "", None, county, -math.log10(max(chance, 1e-300)), statistic, 9.0, None, total, {"values": len(mine)})
 
 
@@ -261,7 +266,14 @@ def _binomial_tail(hits: int, of: int, share: float) -> float:
 
 
 def _chi_square_below(statistic: float, freedom: int) -> float:
-    """P(chi-square at most so small), by Wilson and Hilferty's approximation."""
-    spread = 2 / (9 * freedom)
-    z = ((statistic / freedom) ** (1 / 3) - (1 - spread)) / math.sqrt(spread)
-    return 0.5 * math.erfc(-z / math.sqrt(2))
+    """P(chi-square at most so small): the series of the incomplete gamma function, which ends quickly for small values."""
+    if statistic > freedom:
+        return 1.0  # not small
+    a, x = freedom / 2, statistic / 2
+    term = math.exp(a * math.log(x) - x - math.lgamma(a + 1)) if x > 0 else 0.0
+    total, n = 0.0, 0
+    while term > 1e-18:
+        total += term
+        n += 1
+        term *= x / (a + n)
+    return total

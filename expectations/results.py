@@ -36,10 +36,12 @@ def write(connection: psycopg.Connection, check_run_id: int, broken_rules: list[
 VIOLATED = """
 create temporary table violated on commit drop as
 select f.submission_id, f.rule_id, bool_or(f.severity = 'error' and f.status = 'open') as fails,
-       count(distinct (f.member, f.sheet, coalesce(nullif(regexp_replace(f.cell, '\\D', '', 'g'), ''), f.row_key))) as rows_violated
+       count(distinct (f.member, f.sheet, coalesce(nullif(regexp_replace(f.cell, '\\D', '', 'g'), ''), f.row_key))) as rows_violated,
+       string_agg(distinct '已豁免：' || w.reason_zh || '（' || w.granted_by || '，有效期至' || w.expires_on || '）', '；') as waived_zh
 from pg_temp.judging j
 join pg_temp.newest n using (county_code, week)
 join quality.finding f on f.submission_id = n.submission_id
+left join quality.waiver w on w.waiver_id = f.waiver_id and f.status = 'waived'
 where f.status in ('open', 'waived')
 group by 1, 2
 """
@@ -109,7 +111,7 @@ select %(run)s, c.rule_id, c.form, j.week, j.county_code,
        case when c.rule_id = any(%(broken)s) then '规则执行出错'
             when o.form is null and n.submission_id is null then '该县不需报送本表'
             when not c.applicable then '本表没有该规则所指的内容'
-            when v.rows_violated > 0 then null
+            when v.rows_violated > 0 then v.waived_zh
             when n.submission_id is null then '未收到'
             else l.note_zh end,
        c.threshold, d.milliseconds

@@ -48,15 +48,20 @@ def prepare(
     ``again``: first and last of the weeks that are judged whatever results they have; ``rules_on``: see
     `expectations.catalogue.entries`.
     """
-    for name, columns in TABLES.items():
-        connection.execute(f"drop table if exists pg_temp.{name}")
-        connection.execute(f"create temporary table {name} ({columns}) on commit drop")
-    _owed(connection, of, publish_week, now, timezone)
-    _newest(connection)
+    prepare_status(connection, of, until=publish_week, now=now, timezone=timezone)
     _judging(connection, publish_week, again)
     weeks = [w for (w,) in connection.execute("select distinct week from pg_temp.judging order by 1")]
     _fill(connection, "catalogue", (astuple(e) for e in catalogue.entries(of, weeks, rules_on)))
     return weeks
+
+
+def prepare_status(connection: psycopg.Connection, of: Contracts, *, until: str | None, now: dt.datetime, timezone: ZoneInfo) -> None:
+    """Make the tables and fill ``owed`` and ``newest``: what reporting status needs."""
+    for name, columns in TABLES.items():
+        connection.execute(f"drop table if exists pg_temp.{name}")
+        connection.execute(f"create temporary table {name} ({columns}) on commit drop")
+    _owed(connection, of, until, now, timezone)
+    _newest(connection)
 
 
 def _owed(

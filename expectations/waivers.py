@@ -6,6 +6,7 @@ import datetime as dt
 
 import psycopg
 
+from ingestion.waived import HOLDS, NO_VALUE
 from warehouse.settings import WarehouseError
 
 
@@ -23,7 +24,8 @@ def grant_waiver(
 ) -> int:
     """Record a waiver and return its number; it takes effect at the next judgement, or the next load of the form.
 
-    Weeks are ISO weeks, both included. Raises WarehouseError where something is missing, unknown, or cannot be.
+    Weeks are ISO weeks, both included; ``county_code`` '*' is every county. The form of a rule that holds for all forms
+    has to be named too. Raises WarehouseError where something is missing, unknown, or cannot be.
     """
     if not granted_by.strip() or not reason_zh.strip():
         raise WarehouseError("A waiver needs the name of whoever grants it and a reason.")
@@ -33,10 +35,12 @@ def grant_waiver(
         raise WarehouseError(f"A waiver runs from one ISO week to another, like 2020-W24; given: {from_week}, {to_week}.") from error
     if weeks[0] > weeks[1]:
         raise WarehouseError(f"The waiver ends ({to_week}) before it begins ({from_week}).")
-    known = connection.execute("select form from quality.rule where rule_id = %s", [rule_id]).fetchone()
+    known = connection.execute("select form, severity from quality.rule where rule_id = %s", [rule_id]).fetchone()
     if not known or known[0] not in ("*", form):
         raise WarehouseError(f"{form} has no rule {rule_id}.")
-    if not connection.execute("select 1 from reference.counties where county_code = %s", [county_code]).fetchone():
+    if rule_id.startswith(NO_VALUE) and known[1] == "error":
+        raise WarehouseError(f"{rule_id} cannot be waived: where it finds an error there is no value that could be loaded. The county has to correct the cell.")
+    if county_code != "*" and not connection.execute("select 1 from reference.counties where county_code = %s", [county_code]).fetchone():
         raise WarehouseError(f"No county has the code {county_code}.")
     return connection.execute(
         """insert into quality.waiver (rule_id, county_code, form, from_week, to_week, granted_by, reason_zh, expires_on)
@@ -45,22 +49,20 @@ def grant_waiver(
     ).fetchone()[0]
 
 
-WAIVED = """exists (
-    select from quality.waiver w
-    where w.rule_id = f.rule_id and w.county_code = f.county_code and w.form = f.form
-      and f.week between w.from_week and w.to_week and %(today)s <= w.expires_on)"""
+# The waiver that holds for a finding f, the oldest if there are several
+HOLDING = f"(select min(w.waiver_id) from quality.waiver w where {HOLDS.format(day='%(today)s')})"
 
 
 def apply(connection: psycopg.Connection, today: dt.date) -> None:
     """Mark what is waived among the findings of accepted forms, and take the mark off where a waiver has run out.
 
-    A returned form stays returned whatever is waived afterwards: it is read again when the county sends it again.
+    An error that was waived when its form came in stays waived: the form is accepted. A returned form is looked at
+    again when the county sends it again, or by `ingestion.rejudge`.
     """
-    of_accepted = "s.submission_id = f.submission_id"
-    for before, after, condition in (("open", "waived", WAIVED), ("waived", "open", f"f.severity = 'warning' and not {WAIVED}")):
+    for before, after, condition in (("open", "waived", f"{HOLDING} is not null"), ("waived", "open", f"f.severity = 'warning' and {HOLDING} is null")):
         connection.execute(
-            f"""update quality.finding f set status = '{after}'
+            f"""update quality.finding f set status = '{after}', waiver_id = {HOLDING}
                 from intake.accepted_submission s
-                where f.status = '{before}' and {of_accepted} and {condition}""",
+                where f.status = '{before}' and s.submission_id = f.submission_id and {condition}""",
             {"today": today},
         )

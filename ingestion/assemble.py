@@ -52,8 +52,10 @@ class Assembly:
         for segment, group in groups:
             self._group(group, segment.block.unit)
         self._unknown_columns([g for _, g in groups])
+        for _, group in groups:
+            self._other_counties(group)
         self.reading.change_note = next((s.reason for s in self.segments if s.reason), None)
-        if self._is_empty():
+        if not self.missing and self._is_empty():
             self._drop_rows()
         elif not self.missing:
             self.reading.findings += sorted(self._faults, key=lambda f: (f.row_no or 0))
@@ -87,7 +89,9 @@ class Assembly:
     def _unknown_columns(self, groups: list[Group]) -> None:
         told = set()
         tables = [t for g in groups for t in g.tables]
+        after = 0
         for group in groups:
+            start, after = after, after + len(group.rows)
             for number, table in enumerate(group.tables):
                 mapped = {c.col for c in table.columns}
                 rows = table.grid.rows
@@ -96,10 +100,35 @@ class Assembly:
                 for c in stray:
                     if any(a <= c <= b for a, b in spans):
                         continue
-                    self._tell_unknown(told, f"（第{a1(1, c)[:-1]}列，无列名）", table, c)
+                    heading = f"（第{a1(1, c)[:-1]}列，无列名）"
+                    self._tell_unknown(told, heading, table, c)
+                    for i, r in enumerate(group.rows):
+                        cell = rows[r[number]][c] if c < len(rows[r[number]]) else ""
+                        if not self.converter.is_blank(cell):
+                            self.reading.extra[start + i] = {**(self.reading.extra[start + i] or {}), heading: plain(cell)}
                 for column in table.columns:
                     if column.field is None and squeeze(column.heading) not in self._known_extras | self._reasons and not self._is_group_only(column, table):
                         self._tell_unknown(told, column.heading, table, column.col)
+
+    def _other_counties(self, group: Group) -> None:
+        """Rows that a column of counties gives to another county than the sender: a summary of several, told once."""
+        words, home = {squeeze(w) for w in self.recogniser.writing["county_columns"]}, self.reading.county_code
+        find, standing = self.converter.codes.county, self.converter.codes.standing
+        for number, table in enumerate(group.tables):
+            for column in table.columns:
+                if column.field is not None or squeeze(column.heading) not in words or home is None:
+                    continue
+                for i, r in enumerate(group.rows):
+                    text = plain(table.grid.cell(r[number], column.col))
+                    if (code := find(text) if text else None) and standing(code) != standing(home):
+                        name = self.converter.codes.county_name(home)
+                        self._faults.append(
+                            self._finding(
+                                "GEN-COUNTY", f"第{i + 1}行是{text}的数据，而填报单位是{name}。本表只能填报{name}的数据，请删去其他县的行后重报。",
+                                sheet=table.grid.name, member=table.grid.member, cell=a1(r[number] + 1, column.col), row_no=i + 1, value=text, expected=name,
+                            )
+                        )  # fmt: skip
+                        return
 
     def _is_group_only(self, column: Column, table: Table) -> bool:
         """A column without any values whose heading is only that of a group (an empty margin, a spacer)."""
@@ -123,19 +152,21 @@ class Assembly:
         count = len(group.rows)
         cells = {name: self._cells(group, number, column) for name, (number, column) in group.fields.items()}
         converted: dict[str, Converted] = {}
-        line_unit = self.recogniser.unit_of_line(unit_line) if unit_line else None
+        lines = [t.unit or unit_line for t in group.tables]
         units: dict[str, str | None] = {}
         for f in sorted(self.form.fields, key=lambda f: f.type == "percent"):
             if f.name not in group.fields:
                 continue
-            column = group.fields[f.name][1]
+            number, column = group.fields[f.name]
+            line = lines[number]
+            line_unit = self.recogniser.unit_of_line(line) if line else None
             units[f.name] = column.unit
             if f.money:
                 heading = column.unit if column.unit in self.recogniser.money else None
                 units[f.name] = heading or line_unit or self.recogniser.unit_in(f.zh)
                 self._unclear(f, group, self.recogniser.unit_system.misplaced(f, column.levels, self.recogniser.money), cells)
             elif f.numeric and f.type != "percent":
-                units[f.name], wrong = self.recogniser.unit_system.settle(f, column.levels, unit_line, self.form)
+                units[f.name], wrong = self.recogniser.unit_system.settle(f, column.levels, line, self.form)
                 self._unclear(f, group, wrong, cells)
             converted[f.name] = self.converter.column(f, cells[f.name], None if f.type == "percent" else units[f.name])
             if f.type == "percent":
@@ -155,13 +186,22 @@ class Assembly:
         table, col = group.tables[number], column.col
         rows = table.grid.rows
         cells = [rows[r[number]][col] for r in group.rows]
-        if column.field is not None and column.field.kind != "key" and column.field.type in ("text", "code"):
-            for (top, left), (bottom, right) in table.grid.merged:  # one cell merged over several rows holds for each
-                if left <= col <= right and bottom > top > table.bottom:
-                    value = rows[top][left]
-                    for i, r in enumerate(group.rows):
-                        if top < r[number] <= bottom and is_empty(cells[i]):
-                            cells[i] = value
+        if column.field is None or column.field.kind == "key":
+            return cells
+        for (top, left), (bottom, right) in table.grid.merged:
+            if not (left <= col <= right and bottom > top > table.bottom) or is_empty(rows[top][left]):
+                continue
+            below = [i for i, r in enumerate(group.rows) if top < r[number] <= bottom and is_empty(cells[i])]
+            if below and column.field.numeric:  # of all rows together, or of each? nobody can tell
+                text = f"“{column.field.zh}”有一格合并了几行，无法判定是各行之和还是各行都是此数。请取消合并，逐行填写。"
+                self._faults.append(
+                    self._finding(
+                        "GEN-TYPE", text, sheet=table.grid.name, member=table.grid.member, cell=a1(top + 1, left), field=column.field.name, value=plain(rows[top][left])
+                    )
+                )  # fmt: skip
+                continue
+            for i in below:  # one text or date merged over several rows holds for each
+                cells[i] = rows[top][left]
         return cells
 
     def _blocks(self, group: Group) -> list[int]:
@@ -221,6 +261,8 @@ class Assembly:
     def _scale(self, f: Field, converted: dict[str, Converted], column: Column, group: Group) -> str | None:
         """Decide whether bare numbers of a rate are percent, and scale them: '%' or None (fractions)."""
         result = converted[f.name]
+        if f.kind != "declared":  # a declared rate is held against our own figure, which tells more
+            self._shown_in_percent(result, column, group, group.fields[f.name][0])
         open_ = [i for i, v in enumerate(result.values) if v and i not in result.signed]
         heading = PERCENT if column.unit == PERCENT else None
         base = self._base(f)
@@ -253,6 +295,14 @@ class Assembly:
                 result.values[i] *= Decimal("0.01")
         return PERCENT if percent else None
 
+    @staticmethod
+    def _shown_in_percent(result: Converted, column: Column, group: Group, number: int) -> None:
+        grid = group.tables[number].grid
+        rows = [r[number] for r in group.rows]
+        bare = [i for i, v in enumerate(result.values) if v and v <= 1 and not isinstance(grid.cell(rows[i], column.col), str)]
+        if bare and (shown := grid.percent()):
+            result.signed |= {i for i in bare if (rows[i], column.col) in shown}
+
     def _base(self, f: Field) -> tuple[str, str] | None:
         """Numerator and denominator that a declared rate is judged by, from the contract."""
         for rule in self.form.rules_of("declared"):
@@ -281,6 +331,11 @@ class Assembly:
                         faults[i] = mend
             number, column = group.fields[f.name]
             grid = group.tables[number].grid
+            if grid.unresolved is not frozenset and f.kind != "declared" and None in result.values:
+                unresolved = grid.unresolved()
+                for i, v in enumerate(result.values):
+                    if v is None and (group.rows[i][number], column.col) in unresolved:
+                        faults[i] = Problem("GEN-REQ" if f.required else "GEN-TYPE", "公式没有计算结果", "请用 Excel 打开并保存一次，使公式得出结果，或直接填数")
             for i, problem in faults.items():
                 written = plain(cells[f.name][i])
                 shown = mask(written) if f.personal and written else written
@@ -335,7 +390,9 @@ class Assembly:
                     if heading in self._reasons:
                         reasons[i] = plain(cell)
                     else:
-                        extras[i] = {**(extras[i] or {}), column.heading: plain(cell)}
+                        kept = extras[i] or {}
+                        heading_kept = column.heading if column.heading not in kept else f"{column.heading}（第{a1(1, column.col)[:-1]}列）"
+                        extras[i] = {**kept, heading_kept: plain(cell)}
         self.reading.change_reason += reasons
         self.reading.extra += extras
 

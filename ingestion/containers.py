@@ -6,6 +6,7 @@ Nothing is ever run or followed (macros, external links), and sizes are checked 
 from __future__ import annotations
 
 import csv
+import functools
 import io
 import lzma
 import re
@@ -17,6 +18,7 @@ from collections.abc import Iterator
 import python_calamine
 from python_calamine import CalamineWorkbook
 
+from ingestion.cell_details import percent_cells, unresolved_cells, without_result
 from ingestion.grid import Grid
 from ingestion.xls_bounds import is_within_bounds
 
@@ -70,8 +72,7 @@ def _zipped(data: bytes, member: str, rejected: list[tuple[str, str]]) -> Iterat
     names = {i.filename for i in infos}
     _bounds(infos, len(data))
     if any(n.lower() == "xl/workbook.xml" for n in names) or "xl/workbook.bin" in names:
-        _check_parts(archive, infos)
-        yield from _workbook(data, member)
+        yield from _workbook(data, member, _check_parts(archive, infos))
     elif names & {"word/document.xml", "ppt/presentation.xml", "mimetype", "[Content_Types].xml"}:
         raise Refusal("文件不是 Excel 工作簿，请用 .xlsx、.xls 或 .csv 报送。")
     elif member:
@@ -122,8 +123,12 @@ def _member_name(info: zipfile.ZipInfo) -> str:
     return info.filename
 
 
-def _check_parts(archive: zipfile.ZipFile, infos: list[zipfile.ZipInfo]) -> None:
-    """Unpack each sheet once within its declared size, and see that its cells don't span a rectangle beyond bounds."""
+def _check_parts(archive: zipfile.ZipFile, infos: list[zipfile.ZipInfo]) -> bool:
+    """Unpack each sheet once within its declared size, and see that its cells don't span a rectangle beyond bounds.
+
+    Gives whether any sheet has formulas without a value.
+    """
+    unresolved = False
     for info in infos:
         try:
             content = archive.read(info) if info.filename.lower().endswith((".xml", ".bin", ".rels")) else b""
@@ -133,6 +138,7 @@ def _check_parts(archive: zipfile.ZipFile, infos: list[zipfile.ZipInfo]) -> None
             if b"<!DOCTYPE" in content[:2000]:
                 raise Refusal("文件含有不允许的内容定义，没有打开，请另存为新工作簿后报送。")
             continue
+        unresolved = unresolved or without_result(content)
         unusual = b" r='" in content or b" r =" in content or b'\nr="' in content or b'\tr="' in content
         if unusual or _FAR_REFERENCE.search(content):
             rows = columns = 1
@@ -141,6 +147,7 @@ def _check_parts(archive: zipfile.ZipFile, infos: list[zipfile.ZipInfo]) -> None
                 columns = max(columns, _column_number(letters))
             if rows * columns > MAX_CELLS:
                 raise Refusal("工作表在极远的单元格里有内容，范围大得反常，没有打开，请删去表外的内容后报送。")
+    return unresolved
 
 
 def _column_number(letters: bytes) -> int:
@@ -161,7 +168,7 @@ def _compound(data: bytes, member: str) -> Iterator[Grid]:
     yield from _workbook(data, member)
 
 
-def _workbook(data: bytes, member: str) -> Iterator[Grid]:
+def _workbook(data: bytes, member: str, unresolved: bool = False) -> Iterator[Grid]:
     try:
         workbook = CalamineWorkbook.from_filelike(io.BytesIO(data))
         for about in workbook.sheets_metadata:
@@ -175,7 +182,10 @@ def _workbook(data: bytes, member: str) -> Iterator[Grid]:
             rows = sheet.to_python(skip_empty_area=False)
             if sheet.total_width > MAX_COLUMNS:
                 rows = [row[:MAX_COLUMNS] for row in rows]
-            yield Grid(member, about.name, rows, list(sheet.merged_cell_ranges or []))
+            yield Grid(
+                member, about.name, rows, list(sheet.merged_cell_ranges or []), percent=functools.partial(percent_cells, data, about.name),
+                unresolved=functools.partial(unresolved_cells, data, about.name) if unresolved else frozenset,
+            )  # fmt: skip
     except python_calamine.PasswordError as error:
         raise Refusal("文件设有打开密码，无法读取，请去掉密码后报送。") from error
     except (python_calamine.CalamineError, ValueError, OSError) as error:

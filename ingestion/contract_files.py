@@ -91,7 +91,11 @@ class _Document:
         fields = tuple(self._field(n, own, code, i, i in keys, silent) for i, (n, own) in enumerate(zip(nodes, explicit, strict=True)))
         zh = str((document.get("name") if len(self.tables) == 1 else None) or table.get("businessName") or document.get("name") or table.get("name") or code)
         purpose = document.get("description")
-        titles = about.get("titles") or [t for t in (table.get("businessName"), document.get("name"), table.get("name")) if t and len(squeeze(str(t))) >= 4]
+        if len(squeeze(zh)) < 4:  # 表1 stands in the title of every other table
+            zh = f"{zh}（{code}）"
+        named = [t for t in (table.get("businessName"), document.get("name")) if t and len(squeeze(str(t))) >= 4]
+        titles = about.get("titles") or named or [zh]
+        titles = [titles] if isinstance(titles, str) else titles
         form = Form(
             code=code,
             version=str(document.get("version", "1.0.0")),

@@ -180,14 +180,11 @@ def _agree_versions(earlier: Form, later: Form) -> None:
         raise ContractError(f"{where}: both are version {later.version}")
     if earlier.valid_from == later.valid_from:
         raise ContractError(f"{where}: both are valid from {later.valid_from}")
-    for field in later.fields:  # both versions' rows stand in one column
-        before = earlier.by_name.get(field.name)
-        if before and before.sql_type != field.sql_type:
-            raise ContractError(f"{where}: {field.name} is {before.sql_type} and becomes {field.sql_type}; give the new field another name")
-        if before and (before.unit, before.type) != (field.unit, field.type):
-            raise ContractError(
-                f"{where}: {field.name} is {before.type} in {before.unit} and becomes {field.type} in {field.unit}; give the new field another name"
-            )
+    for now in later.fields:  # both versions' rows stand in one column
+        before = earlier.by_name.get(now.name)
+        if before and (before.sql_type, before.unit, before.type) != (now.sql_type, now.unit, now.type):
+            was, becomes = (f"{f.type} ({f.sql_type}, {f.unit or 'no unit'})" for f in (before, now))
+            raise ContractError(f"{where}: {now.name} is {was} and becomes {becomes}; give the new field another name")
 
 
 def _general_rule(node: dict) -> Rule:

@@ -60,6 +60,8 @@ class Converter:
         writing = recogniser.writing
         self.blank = frozenset(map(squeeze, writing["blank"]))
         self.errors = frozenset(writing["error_values"])
+        self._summaries = frozenset(map(squeeze, writing["summary_labels"]))
+        self._summary_beginnings = tuple(squeeze(w) for w in (*writing["other_period_words"], *writing["summary_beginnings"]))
         self.all_units = recogniser.units | {"吨", "公里", "平方米"}
 
     def is_blank(self, cell: Any) -> bool:
@@ -112,6 +114,8 @@ class Converter:
             return lambda cell: self._place(cell, field)
         if field.type == "code" and field.codes == "industry":
             return self._industry
+        if field.kind == "key":
+            return self._free_key
         return _identifier if field.codes == "identifier" or field.pseudonymised or _is_number_like(field) else _free_text
 
     # Numbers
@@ -127,7 +131,7 @@ class Converter:
                 return self._not_number(whole)
             number = Decimal(number_text(cell))
         elif isinstance(cell, str):
-            parsed = self._parse(cell, field)
+            parsed = self._parse(cell, field, factor)
             if parsed is None:
                 return self._not_number(whole)
             number, own_factor = parsed
@@ -150,9 +154,15 @@ class Converter:
             return int(number), None, _differs(text, bare, int(number))
         return number, None, _differs(text, bare, number)
 
-    def _parse(self, text: str, field: Field) -> tuple[Decimal, Decimal | None] | None:
+    def _parse(self, text: str, field: Field, factor: Decimal = Decimal(1)) -> tuple[Decimal, Decimal | None] | None:
         """A number in a text and, for money with its unit behind it, the factor that goes before heading and line."""
-        key = squeeze(text).lstrip("¥$").replace("−", "-")
+        key = squeeze(text).replace("−", "-")
+        if key.startswith("¥"):  # says yuan, so a bare figure can't be of 万元
+            key = key[1:]
+            if field.money and _NUMBER.fullmatch(key) and factor != 1:
+                return None
+        if any(unicodedata.category(c) == "No" for c in text if c > "\x7f"):
+            return None  # 100① or 5²: a footnote's mark, or a power
         if _GAP.search(text) and not _GROUPED.search(unicodedata.normalize("NFKC", text)):
             return None  # 12 34 or two lines: two numbers in one cell
         if bracketed := _BRACKETED.fullmatch(key):
@@ -301,6 +311,12 @@ class Converter:
         offer = f"，相近的规范名称有：{'、'.join(nearest)}" if nearest else ""
         what = "乡镇" if kind == "township" else "行政村（社区）"
         return None, Problem("GEN-PLACE", f"不是{self.codes.county_name(self.county)}的{what}名称", f"请填写规范名称{offer}"), None
+
+    def _free_key(self, cell: Any) -> tuple:
+        """A number or name that no list holds; but a line of averages or of last week's figures is no row of the form."""
+        if (label := squeeze(plain(cell))) in self._summaries or (len(label) <= 10 and label.startswith(self._summary_beginnings)):
+            return None, Problem("GEN-VALUE", "是汇总、对比性质的行，不是一条记录", "请把此行移到表外，或在合计行填报"), None
+        return _identifier(cell)
 
     def _industry(self, cell: Any) -> tuple:
         text = plain(cell)

@@ -16,9 +16,11 @@ from ingestion.recognise import FormHeadings, Recogniser, TitleBlock
 
 TITLE_ROWS = 8  # at most so many rows above a table belong to its title block
 HEADING_ROWS = 4
+MAX_STRIPPED = 120  # columns; wider sheets are not looked at for forms beside each other
 SMALL_SHEET = 3_000  # rows; in larger ones headings further down must be written like the first ones
 _COLUMN_LETTERS = frozenset(("甲", "乙", "丙", "丁", "A", "B", "C", "栏次", "列次", "栏目", "序号"))
 _COLUMN_NUMBER = re.compile(r"(\d{1,2})(?:=[-\d+*/×÷()]+)?")
+_YEAR = re.compile(r"(?<!\d)((?:19|20)\d\d)")
 _GROUP_LABEL = re.compile(r"^(?:[（(]?[一二三四五六七八九十]+[)）]?[、.．]|第[一二三四五六七八九十]+[部类])")
 
 
@@ -50,6 +52,7 @@ class Table:
     columns: list[Column]
     rows: list[int] = field(default_factory=list)  # data rows, 0-based
     totals: list[Total] = field(default_factory=list)
+    unit: str = ""  # its own 单位 line, where it has one
     doubles: dict[str, list[Column]] = field(default_factory=dict)  # field → columns that name it equally well
 
     def column_of(self, name: str) -> Column | None:
@@ -91,8 +94,8 @@ def segments_of(grid: Grid, recogniser: Recogniser) -> list[Segment]:
         if form is not None:
             if block.unit and not segment.block.unit:
                 segment.block.unit = block.unit
-            for columns in _split(_columns(recogniser, form, levels), form, recogniser):
-                table = Table(grid, top, bottom, columns)
+            for columns in _split(_columns(recogniser, form, levels, segment.block), form, recogniser):
+                table = Table(grid, top, bottom, columns, unit=block.unit)
                 tail = _rows_of(table, form, recogniser, end)
                 settle_doubles(table, recogniser.headings(form))
                 segment.tables.append(table)
@@ -101,6 +104,30 @@ def segments_of(grid: Grid, recogniser: Recogniser) -> list[Segment]:
                     segment.block.filled_on = recogniser.read_block([[t] for t in tail]).filled_on
         above = bottom + 1
     return segments
+
+
+def side_by_side(grid: Grid, recogniser: Recogniser) -> list[Grid]:
+    """The sheet in upright strips, where empty columns part different forms; cells keep their addresses.
+
+    Strips of one form (newspaper columns, 续表 to the right) stay together.
+    """
+    width = max(map(len, grid.rows), default=0)
+    if len(grid.rows) > SMALL_SHEET or width > MAX_STRIPPED:
+        return [grid]
+    used = {c for row in grid.rows for c in filled(row)}
+    starts = [c for c in sorted(used) if c - 1 not in used]
+    if len(starts) < 2:
+        return [grid]
+    strips, forms = [], []
+    for first, after in zip(starts, [*starts[1:], width], strict=True):
+        rows = [[cell if first <= c < after else "" for c, cell in enumerate(row)] for row in grid.rows]
+        merged = [m for m in grid.merged if first <= m[0][1] < after]
+        strips.append(Grid(grid.member, grid.name, rows, merged, percent=grid.percent, unresolved=grid.unresolved))
+        found = [s.form.code for s in segments_of(strips[-1], recogniser) if s.form]
+        forms.append(frozenset(found))
+    if not all(forms) or len(set(forms)) < len(forms):
+        return [grid]
+    return strips
 
 
 # Headings
@@ -265,12 +292,17 @@ def _form_of(recogniser: Recogniser, levels: dict[int, list[str]], titled: str |
     return None
 
 
-def _columns(recogniser: Recogniser, form: Form, levels: dict[int, list[str]]) -> list[Column]:
+def _columns(recogniser: Recogniser, form: Form, levels: dict[int, list[str]], block: TitleBlock) -> list[Column]:
     headings = recogniser.headings(form)
     columns = []
+    years = set(_YEAR.findall(f"{block.title} {plain(block.date)}"))
+    years = years or set(sorted(y for texts in levels.values() for t in texts[:-1] for y in _YEAR.findall(t))[-1:])
     for col, texts in levels.items():
         unit = next((u for u in map(recogniser.unit_in, reversed(texts)) if u), None)
-        columns.append(Column(col, " ".join(re.sub(r"\s+", "", texts[-1]).split()), texts, unit, headings.match(texts)))
+        found = headings.match(texts)
+        if found and (set(_YEAR.findall(" ".join(texts[:-1]))) - years - set(_YEAR.findall(" ".join((found.zh, *found.aliases))))):
+            found = None  # 2019年 above a heading: not this year's figure
+        columns.append(Column(col, " ".join(re.sub(r"\s+", "", texts[-1]).split()), texts, unit, found))
     return columns
 
 

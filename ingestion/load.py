@@ -98,7 +98,7 @@ def load(
         ]
         connection.commit()
         with _answers(settings, files, workers, pool) as answers:
-            loader = _Loader(connection, settings, result)
+            loader = _Loader(connection, settings, result, answered_later=outbox)
             for done, (file, answer) in enumerate(zip(files, answers, strict=True), 1):
                 if answer.trouble:
                     _log(settings, file.file_id, answer.trouble)
@@ -107,7 +107,7 @@ def load(
                     progress("load: files", done, len(files))
             loader.finish()
     if outbox:
-        _send_back(connection, settings, result, progress)
+        _send_back(connection, settings, progress)
     result.seconds = time.monotonic() - began
     return result
 
@@ -162,8 +162,8 @@ def _log(settings: Settings, file_id: int, trouble: str) -> None:
 class _Loader:
     """Gathers files into batches and loads them."""
 
-    def __init__(self, connection: psycopg.Connection, settings: Settings, result: LoadResult) -> None:
-        self.connection, self.settings, self.result = connection, settings, result
+    def __init__(self, connection: psycopg.Connection, settings: Settings, result: LoadResult, answered_later: bool = False) -> None:
+        self.connection, self.settings, self.result, self.answered_later = connection, settings, result, answered_later
         self.batch: list[tuple[FileRow, PreparedFile]] = []
         self.rows = 0
         self.exceptions: Exceptions = read_exceptions(connection)
@@ -223,9 +223,10 @@ class _Loader:
             outcomes = [_outcome(file, prepared, of_file[file.file_id]) for file, prepared in batch]
             write_findings(self.connection, [(file.file_id, None, f) for file, prepared in batch for f in prepared.findings])
             with self.connection.cursor() as cursor:
+                told = {s.file.file_id for s in submissions if s.findings} | {f.file_id for f, p in batch if p.findings or p.refusal_zh}
                 cursor.executemany(
-                    "update intake.file set outcome = %s, message_zh = %s, finished_at = clock_timestamp() where file_id = %s",
-                    [(o.outcome, o.message_zh, o.file_id) for o in outcomes],
+                    "update intake.file set outcome = %s, message_zh = %s, finished_at = case when %s then clock_timestamp() end where file_id = %s",
+                    [(o.outcome, o.message_zh, not (self.answered_later and o.file_id in told), o.file_id) for o in outcomes],
                 )
         self.result.files += outcomes
         self.result.findings += sum(len(p.findings) for _, p in batch)
@@ -237,16 +238,34 @@ class _Loader:
             self.grown[s.form.reading.form] += s.rows_loaded
 
 
-def _send_back(connection: psycopg.Connection, settings: Settings, result: LoadResult, progress: Callable[..., None] | None) -> None:
-    """The counties' own workbooks with their faults marked. What is loaded stays loaded if one cannot be written."""
-    for done, file in enumerate(result.files, 1):
-        try:
-            write_outbox(connection, settings, [file.file_id])
-        except Exception as error:
-            _log(settings, file.file_id, f"no returned workbook: {where(error)}")
-        connection.commit()
+def _send_back(connection: psycopg.Connection, settings: Settings, progress: Callable[..., None] | None) -> None:
+    """The counties' own workbooks with their faults marked; a file is finished only when its own is written.
+
+    Includes those that an earlier run owes. What is loaded stays loaded if one cannot be written.
+    """
+    owed = connection.execute("select file_id from intake.file where outcome is not null and finished_at is null order by file_id").fetchall()
+    connection.commit()
+    for done, (file_id,) in enumerate(owed, 1):
+        with connection.transaction():
+            # skipped: another loader is writing it just now, or has done so meanwhile
+            mine = connection.execute("select from intake.file where file_id = %s and finished_at is null for update skip locked", [file_id]).fetchone()
+            if mine is not None and _write_back(connection, settings, file_id):
+                connection.execute("update intake.file set finished_at = clock_timestamp() where file_id = %s", [file_id])
         if progress:
-            progress("load: returned workbooks", done, len(result.files))
+            progress("load: returned workbooks", done, len(owed))
+
+
+def _write_back(connection: psycopg.Connection, settings: Settings, file_id: int) -> bool:
+    """Whether the file is done with: only a fault of the disk is worth another attempt."""
+    try:
+        with connection.transaction():
+            write_outbox(connection, settings, [file_id])
+    except psycopg.OperationalError:
+        raise
+    except Exception as error:
+        _log(settings, file_id, f"no returned workbook: {where(error)}")
+        return not isinstance(error, OSError)
+    return True
 
 
 def _outcome(file: FileRow, prepared: PreparedFile, submissions: list[Submission]) -> FileOutcome:

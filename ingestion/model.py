@@ -30,6 +30,8 @@ class Finding:
     expected: str | None = None
     difference: str | None = None
     stage: str = "reading"  # reading | acceptance | judgement
+    status: str = "open"  # open | waived, as found; what becomes of it later is kept in the database
+    waiver_id: int | None = None
 
 
 @dataclass(slots=True)

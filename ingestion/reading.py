@@ -21,9 +21,9 @@ from ingestion.containers import MAX_FILE, Refusal, sheets_of
 from ingestion.contracts import Contracts, Form
 from ingestion.convert import Converter
 from ingestion.grid import Grid, a1, filled, is_empty, plain, squeeze
-from ingestion.layout import Segment, segments_of, settle_doubles
+from ingestion.layout import Segment, segments_of, side_by_side, settle_doubles
 from ingestion.model import FileReading, Finding, FormReading
-from ingestion.recognise import NameHints, Recogniser, full_date_in, name_hints, sunday_of, week_in_block
+from ingestion.recognise import NameHints, Recogniser, full_date_in, name_hints, sunday_of, title_against_week, titles_of, week_in_block
 from ingestion.reference import Codes
 
 ZONE = ZoneInfo("Asia/Shanghai")
@@ -128,8 +128,14 @@ class _Reader:
         if not grid.visible or not any(filled(r) for r in grid.rows):
             self.result.ignored_sheets.append(place)
             return []
-        segments = segments_of(grid, self.recogniser)
+        parts = side_by_side(grid, self.recogniser)
+        segments = [s for part in parts for s in segments_of(part, self.recogniser)]
         known = [s for s in segments if s.form is not None]
+        if known and self._is_instruction(grid) and not any(s.block.county or not is_empty(s.block.date) for s in known):
+            self.result.ignored_sheets.append(place)  # 填表说明 with a sample of the table
+            return []
+        for segment in known:
+            self._lost_form(segment)
         if not known:
             if self._is_instruction(grid) or not self._is_table(grid):
                 self.result.ignored_sheets.append(place)
@@ -140,6 +146,20 @@ class _Reader:
             if segment.form is None and not self._is_instruction(grid):
                 self._unknown_form(grid, grid.rows, 0)
         return [_Found(s) for s in known]
+
+    def _lost_form(self, segment: Segment) -> None:
+        """A second form right beside the first, on the same heading rows: told, for its rows are not read."""
+        for table in segment.tables:
+            loose = {c.col: c.levels for c in table.columns if c.field is None}
+            for form in self.recogniser.contracts.forms:
+                headings = self.recogniser.headings(form)
+                if form.code == segment.form.code:
+                    continue
+                named = {f.name: col for col, levels in loose.items() if (f := headings.match(levels))}
+                if form.key.name in named and len(named) >= 3 and all(f.name in named for f in form.fields if f.required):
+                    col = named[form.key.name]
+                    self._unknown_form(segment.grid, [[""] * col + [form.zh]], table.bottom)
+                    return
 
     def _is_instruction(self, grid: Grid) -> bool:
         words = self.recogniser.writing["ignored_sheets"]
@@ -275,6 +295,12 @@ class _Reader:
         elif found.stranger_to:
             sender = self.codes.county_name(found.stranger_to)
             tell("GEN-COUNTY", f"填报单位是{self.codes.county_name(reading.county_code)}，而同一文件的其他报表都是{sender}的，与报送单位不符。请核对后重报。", reading.county_text, sender)
+        else:
+            titles = titles_of(found.segment.block, self.recogniser)
+            named = {c for t in titles for c in self.codes.counties_in(t)} if found.segment.block.county else set()
+            if len(named) == 1 and (other := named.pop()) != self._code_now(reading.county_code):
+                own, other = self.codes.county_name(reading.county_code), self.codes.county_name(other)
+                tell("GEN-COUNTY", f"标题写的是{other}，填报单位是{own}，两者不符，无法判定是哪个县的数据。请改正后重报。", titles[0], own)
         date_text = plain(found.segment.block.date) if not is_empty(found.segment.block.date) else None
         if reading.week is None:
             wrong = f"截至日期“{date_text}”不是有效的日期" if date_text else "没有写明截至日期"
@@ -284,6 +310,8 @@ class _Reader:
                 "GEN-WEEK", f"截至日期在 {reading.week} 周，该周尚未到来（文件 {self.today} 收到）。请核对截至日期。",
                 date_text or reading.week, f"不晚于 {self.today}",
             )  # fmt: skip
+        elif date_text and (said := next((s for t in titles_of(found.segment.block, self.recogniser) if (s := title_against_week(t, reading.week))), None)):
+            tell("GEN-WEEK", f"标题写的是{said}，截至日期“{date_text}”在 {reading.week} 周，两者不符，无法判定是哪一周的数据。请改正后重报。", said, reading.week)
 
     # The file's name
 

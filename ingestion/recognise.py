@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import functools
 import re
+import unicodedata
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,6 +15,8 @@ from ingestion.units import Units
 
 PERCENT = "%"
 _BRACKET = re.compile(r"\((?:单位:)?([^()]{0,12})\)$")
+_OTHER_BRACKETS = str.maketrans("[]【】〔〕{}", "()()()()")
+_MONEY_BEHIND = re.compile(r"(?<![十百千万美港欧日])(亿元|万元|千元|元)$")
 _WHICH = re.compile(r"^(?:其中[:,、]?|#)")
 _GENERAL_PARENT = re.compile("(?:情况|规模|进展|指标|数)$")
 
@@ -23,7 +26,8 @@ _PACKED_DATE = re.compile(r"(?<!\d)((?:20|19)\d\d)(\d\d)(\d\d)(?!\d)")
 _MONTH_DAY = re.compile(r"(?<!\d)(\d{1,2})\s*月\s*(\d{1,2})\s*[日号]")
 _WEEK_NAMED = re.compile(r"(?<!\d)(?:(20\d\d)\s*年?[-_\s]*)?(?:第\s*(\d{1,2})\s*[周期]|[Ww](?:[Ee][Ee][Kk])?\s*(\d{1,2}))(?!\d)")
 _MONTH_DAY_PACKED = re.compile(r"(?<!\d)(0[1-9]|1[0-2])(0[1-9]|[12]\d|3[01])(?!\d)")
-_UNTIL = re.compile(r"[-~至到]+(?:(\d{1,2})[.月/])?(\d{1,2})[日号]?(?![\d年./月-])")  # the end of 2020年6月8日-14日, 2020.6.8-6.14
+_UNTIL = re.compile(r"[-—–―－~～至到]+(?:(\d{1,2})[.月/])?(\d{1,2})[日号]?(?![\d年./月-])")  # the end of 2020年6月8日-14日, 2020.6.8-6.14
+_DETACHED = re.compile(r"(?<!\d)\s+|\s+(?!\d)")
 _YEAR = re.compile(r"(?<!\d)(20\d\d)\s*年")
 
 
@@ -66,6 +70,7 @@ class FormHeadings:
 
     def bare(self, text: str) -> str:
         """A squeezed heading without the unit behind it."""
+        text = text.translate(_OTHER_BRACKETS)
         while (found := _BRACKET.search(text)) and (found.group(1) in self._units or not found.group(1)):
             text = text[: found.start()]
         return text[:-1] if text.endswith(PERCENT) and len(text) > 1 else text
@@ -76,7 +81,11 @@ class FormHeadings:
             return None
         bare = self.bare(key)
         exact, without_unit, without_which = self._levels
-        return exact.get(key) or without_unit.get(bare) or without_which.get(_WHICH.sub("", bare))
+        found = exact.get(key) or without_unit.get(bare) or without_which.get(_WHICH.sub("", bare))
+        if found is None and (behind := _MONEY_BEHIND.search(key)) and behind.start():  # 到位资金万元, 到位资金/万元
+            found = exact.get(key[: behind.start()].rstrip(",、/:-"))
+            return found if found and found.money else None
+        return found
 
     def match(self, levels: list[str]) -> Field | None:
         """The field of a column whose headings, from the top down, are these."""
@@ -133,7 +142,6 @@ class Recogniser:
                     units |= {label for labels in f.values.values() for label in labels}
         self.units = frozenset(units)
         self._headings = {id(f): FormHeadings(f, self.units, tuple(self.writing["other_period_words"])) for f in contracts.forms}
-        self.newest = [contracts.form(code) for code in contracts.codes]
         self.titles = sorted(((squeeze(t), f.code) for f in contracts.forms for t in (*f.titles, f.zh)), key=lambda t: -len(t[0]))
         self.known_words = frozenset().union(*(h.words for h in self._headings.values()))
         self._labels = {
@@ -166,18 +174,22 @@ class Recogniser:
 
     def unit_in(self, text: str) -> str | None:
         """The money unit or % that a heading names in brackets or at its end."""
-        key = squeeze(text)
+        key = squeeze(text).translate(_OTHER_BRACKETS)
         for inner in re.findall(r"\(([^()]*)\)", key):
             for token in re.split("[,、;/:]", inner):
                 if token in self.money or token == PERCENT:
                     return token
         if key.endswith(PERCENT):
             return PERCENT
-        return key if key in self.money else None
+        behind = _MONEY_BEHIND.search(key)
+        return behind.group(1) if behind and behind.group(1) in self.money else None
 
     def unit_of_line(self, text: str) -> str | None:
         """The money unit of a 单位 line that may name several units (单位：人、万元); None if it names none or two."""
-        found = {t for t in re.split(r"[、,;/()和及]+", squeeze(text)) if t in self.money}
+        tokens = re.split(r"[、,;:/()和及]+", squeeze(text).replace("人民币", ""))
+        if not any(t in self.money for t in tokens):
+            tokens = [squeeze(t) for t in text.split()]
+        found = {t for t in tokens if t in self.money}
         return found.pop() if len(found) == 1 else None
 
     # The title block
@@ -294,6 +306,23 @@ def week_in_block(block: TitleBlock, near: dt.date | None) -> tuple[str | None, 
     return next(iter(weeks.items())) if len(weeks) == 1 else (None, "")  # two dates, and neither is called 截至日期
 
 
+def titles_of(block: TitleBlock, recogniser: Recogniser) -> list[str]:
+    """The texts of a title block that name a form."""
+    return [t for t in block.texts if recogniser.title_in(t)]
+
+
+def title_against_week(title: str, week: str) -> str | None:
+    """The week or day that a title names, where that is not of this week (or the one after, in which it is sent)."""
+    key, sunday = squeeze(title), sunday_of(week)
+    numbers = {int(m.group(2)) for m in _WEEK_NAMED.finditer(key) if m.group(2) and "周" in m.group(0)}
+    if numbers and int(week[6:]) not in numbers:
+        return f"第{min(numbers)}周"
+    days = [d for d in days_in(title, sunday) if d]
+    if days and not any(sunday - dt.timedelta(days=6) <= d <= sunday + dt.timedelta(days=7) for d in days):
+        return f"{days[-1].year}年{days[-1].month}月{days[-1].day}日"
+    return None
+
+
 def _day(value: Any, year_near: dt.date | None) -> dt.date | None:
     if isinstance(value, dt.datetime):
         return value.date()
@@ -303,7 +332,7 @@ def _day(value: Any, year_near: dt.date | None) -> dt.date | None:
         if not abs(value) < 1e9:
             return None
         value = str(int(value))
-    text = squeeze(str(value))
+    text = str(value).strip()
     if re.fullmatch(r"[2-7]\d{4}(?:\.0+)?", text):  # a spreadsheet's serial number of a day
         return dt.date(1899, 12, 30) + dt.timedelta(days=int(text[:5]))
     days = days_in(text, year_near)
@@ -316,7 +345,7 @@ def days_in(text: str, year_near: dt.date | None) -> list[dt.date | None]:
     None stands for one that does not exist. A year or month that isn't written again is that of the day before.
     """
     days: list[dt.date | None] = []
-    key, at = squeeze(text), 0
+    key, at = _DETACHED.sub("", unicodedata.normalize("NFKC", text)), 0
     while True:
         found = [m for p in (_FULL_DATE, _PACKED_DATE) if (m := p.search(key, at))]
         first = min(found, key=lambda m: m.start(), default=None)

@@ -15,7 +15,7 @@ from zoneinfo import ZoneInfo
 import psycopg
 from psycopg import sql
 
-from ingestion import acceptance
+from ingestion import acceptance, waived
 from ingestion.copying import PreparedForm, column_text, layout
 from ingestion.model import Finding
 from warehouse.calendar import Exceptions, due_at, previous_week
@@ -125,6 +125,7 @@ def load_round(connection: psycopg.Connection, settings: Settings, exceptions: E
     judged = [acceptance.Incoming(s.submission_id, s.form, s.previous_week) for s in round_]
     for submission_id, findings in acceptance.judge(connection, judged).items():
         by_id[submission_id].findings += findings
+    waived.mark(connection, [(f, s.file.received_at) for s in round_ for f in s.findings], settings.timezone)
     for s in round_:
         s.state = _state(s, exceptions, settings.timezone)
     _write_submissions(connection, round_)
@@ -152,7 +153,7 @@ def _copy_rows(connection: psycopg.Connection, round_: list[Submission]) -> None
 def _state(s: Submission, exceptions: Exceptions, timezone: ZoneInfo) -> str:
     reading = s.form.reading
     known = reading.county_code is not None and reading.week is not None
-    if not known or any(f.severity == "error" for f in s.findings):
+    if not known or any(f.severity == "error" and f.status == "open" for f in s.findings):
         return "returned"
     if reading.empty:
         return "empty"
@@ -246,9 +247,9 @@ def write_findings(connection: psycopg.Connection, findings: list[tuple[int, int
         name: column_text([getattr(f, name) for f in of], "text")
         for name in (
             "rule_id", "severity", "stage", "week", "county_code", "form", "member", "sheet", "cell", "row_key", "field",
-            "value", "expected", "difference", "message_zh",
+            "value", "expected", "difference", "message_zh", "status",
         )
-    }
+    } | {"waiver_id": ["\\N" if f.waiver_id is None else str(f.waiver_id) for f in of]}
     with (
         connection.cursor() as cursor,
         cursor.copy(f"copy quality.finding ({', '.join(columns)}) from stdin") as copy,

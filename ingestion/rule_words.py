@@ -144,7 +144,7 @@ class _Words:
         field = self.form.by_name.get(node.left.id) if isinstance(node.left, ast.Name) else None
         if field and field.type == "boolean":
             return f"{field.zh} 应与（{self.say(node.comparators[0])}）一致"
-        if field and isinstance(node.comparators[0], ast.Constant | ast.Tuple) and field.values:
+        if field and (isinstance(node.comparators[0], ast.Tuple) or (isinstance(node.comparators[0], ast.Constant) and field.values)):
             values = [e.value for e in getattr(node.comparators[0], "elts", [node.comparators[0]])]
             labels = "”“".join(field.values.get(str(v), (str(v),))[0] for v in values)
             negative = isinstance(node.ops[0], ast.NotEq | ast.NotIn)

@@ -19,7 +19,7 @@ _SEVERAL = frozenset({0x00BD, 0x00BE})  # several cells of a row in one record: 
 def is_within_bounds(data: bytes) -> bool:
     """Whether every cell lies in the grid of the format and the shared strings can be there. False for what can't be followed."""
     try:
-        stream = _workbook_stream(data)
+        stream = workbook_stream(data)
         return stream is not None and _cells_within(stream)
     except (struct.error, IndexError, ValueError, OverflowError):
         return False
@@ -45,7 +45,8 @@ def _cells_within(stream: bytes) -> bool:
     return True
 
 
-def _workbook_stream(data: bytes) -> bytes | None:
+def workbook_stream(data: bytes) -> bytes | None:
+    """The stream that holds the sheets; b'' for one too small to have a chain of its own, None where there is none."""
     sector = 1 << struct.unpack_from("<H", data, 30)[0]
     if sector not in (512, 4096):
         return None

@@ -29,21 +29,26 @@ from warehouse.settings import REPOSITORY, Settings, WarehouseError
 USER = "admin"
 PREFERRED_PORT = 8080
 # --skip-serve-logs: the log servers would listen on every interface; the API server reads the files itself
-# The API server comes first: a task that the scheduler starts before it answers fails.
-FIRST = {"api-server": ["api-server", "--host", "127.0.0.1"], "dag-processor": ["dag-processor"]}
-THEN = {"scheduler": ["scheduler", "--skip-serve-logs"], "triggerer": ["triggerer", "--skip-serve-logs"]}
+# No triggerer: nothing here defers, and a task that waits for a person needs none.
+SERVICES = {
+    "api-server": ["-m", "airflow", "api-server", "--host", "127.0.0.1"],
+    "dag-processor": ["-m", "airflow", "dag-processor"],
+    "scheduler": ["-m", "warehouse.airflow_scheduler", "--skip-serve-logs"],
+}
 MARK = "WAREHOUSE_SUPERVISED"  # environment variable by which a process is known as one of ours
 STOP_SECONDS = 4.0  # for each of two waves; a task that is cut off is repeated at the next start
+RESTARTS, WITHIN = 3, 600.0  # so often is a service started again in so many seconds, before we give up
 
 
 class AirflowServices:
-    """Configure, start, watch and stop the four services of Airflow. One instance per supervisor."""
+    """Configure, start, watch and stop the services of Airflow. One instance per supervisor."""
 
     def __init__(self, settings: Settings):
         self.settings = settings
         self.home = settings.home / "airflow"
         self.logs = settings.logs / "airflow"
         self.children: dict[str, subprocess.Popen] = {}
+        self._restarts: dict[str, list[float]] = {}
 
     # -- what others need to know ------------------------------------------------------------------
 
@@ -113,6 +118,7 @@ class AirflowServices:
             "no_proxy": local,
             "DO_NOT_TRACK": "1",
             "SCARF_ANALYTICS": "false",
+            "GX_ANALYTICS_ENABLED": "False",
             "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
             "PYTHONUNBUFFERED": "1",
         }
@@ -135,33 +141,45 @@ class AirflowServices:
         if not self._schema_is_current():
             log = self.logs / "db-migrate.log"
             with log.open("wb") as out:
-                done = subprocess.run(self._command(["db", "migrate"]), env=self.environment(), stdout=out, stderr=out, check=False)
+                done = subprocess.run([sys.executable, "-m", "airflow", "db", "migrate"], env=self.environment(), stdout=out, stderr=out, check=False)
             if done.returncode:
                 raise WarehouseError(f"Airflow's database could not be migrated; {log} ends:\n{tail(log)}")
             (self.home / "migrated").write_text(version("apache-airflow"), encoding="ascii")
 
-    def start(self, services: dict[str, list[str]]) -> None:
-        """Start ``FIRST``, and ``THEN`` once the API answers. ``prepare`` and ``end_stale`` come before."""
-        environment = self.environment()
-        for name, command in services.items():
-            log = self.logs / f"{name}.log"
-            if log.exists():
-                log.replace(log.with_suffix(".log.1"))
-            with log.open("wb") as out:
-                self.children[name] = subprocess.Popen(
-                    self._command(command), env=environment, stdin=subprocess.DEVNULL, stdout=out, stderr=out,
-                    start_new_session=True, preexec_fn=_end_with_parent,
-                )
-            self._note()
+    def start(self) -> None:
+        """Start every service. ``prepare`` and ``end_stale`` come before. The scheduler waits for the API server."""
+        for name in SERVICES:
+            self._start(name)
 
-    def dead(self) -> str | None:
-        """A sentence on the first service that ended by itself, None while all are up."""
-        for name, child in self.children.items():
+    def _start(self, name: str) -> None:
+        log = self.logs / f"{name}.log"
+        if log.exists():
+            log.replace(log.with_suffix(".log.1"))
+        with log.open("wb") as out:
+            self.children[name] = subprocess.Popen(
+                [sys.executable, *SERVICES[name]], env=self.environment(), stdin=subprocess.DEVNULL, stdout=out, stderr=out,
+                cwd=self.home, start_new_session=True, preexec_fn=_end_with_parent,
+            )  # fmt: skip
+        self._note()
+
+    def revive(self) -> list[str]:
+        """Start again what ended by itself; a sentence for each. Raises WarehouseError when one ends again and again."""
+        told = []
+        for name, child in list(self.children.items()):
             code = child.poll()
-            if code is not None:
-                log = self.logs / f"{name}.log"
-                return f"Airflow's {name} ended with code {code}; {log} ends:\n{tail(log)}"
-        return None
+            if code is None:
+                continue
+            log, now = self.logs / f"{name}.log", time.monotonic()
+            recent = [moment for moment in self._restarts.get(name, []) if now - moment < WITHIN]
+            if len(recent) >= RESTARTS:
+                raise WarehouseError(
+                    f"Airflow's {name} ended {RESTARTS + 1} times within {WITHIN / 60:.0f} minutes, the last time {_ending(code)}; {log} ends:\n{tail(log)}"
+                )
+            end_sessions({child.pid}, 2.0)  # its workers, which would wait for work that nobody gives them
+            self._restarts[name] = [*recent, now]
+            self._start(name)
+            told.append(f"Airflow's {name} ended {_ending(code)} and was started again ({len(recent) + 1} of {RESTARTS}); its log was {log}.1")
+        return told
 
     def stop(self) -> None:
         """End every service and all that came from it: asked first, then made to."""
@@ -193,9 +211,6 @@ class AirflowServices:
 
     def _note(self) -> None:
         self._pid_file.write_text(json.dumps({name: child.pid for name, child in self.children.items()}), encoding="ascii")
-
-    def _command(self, arguments: list[str]) -> list[str]:
-        return [sys.executable, "-m", "airflow", *arguments]
 
     def _port(self) -> int:
         """8080 unless it is taken; the choice is kept for the home's next start."""
@@ -233,6 +248,12 @@ class AirflowServices:
             return False
         with psycopg.connect(self.database_url()) as connection:
             return connection.execute("select to_regclass('public.alembic_version')").fetchone()[0] is not None
+
+
+def _ending(code: int) -> str:
+    if code < 0:
+        return f"by {signal.Signals(-code).name}"
+    return f"with code {code}"
 
 
 def tail(path: Path, lines: int = 8) -> str:

@@ -13,13 +13,14 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import psycopg
 
 from ingestion.contracts import contracts
 from ingestion.raw_tables import REFERENCE
 from warehouse import database
-from warehouse.dbt_sources import PROJECT, forms_of_marts
+from warehouse.dbt_sources import PROJECT, forms_of_marts, project
 from warehouse.locks import BUILD as BUILD_LOCK
 from warehouse.settings import Settings, WarehouseError
 
@@ -58,7 +59,7 @@ def build(
         week = _publish_week(connection, settings, now, publish_week)
         if week is None:
             return BuildResult(None, None, 0, None, time.monotonic() - began, True)
-        project_hash = _project_hash()
+        project_hash = _project_hash(project(settings))
         same_codes, full_refresh = _standing(connection, project_hash, full_refresh)
         with connection.transaction():
             _note_followers(connection, week, everything=full_refresh)
@@ -88,10 +89,10 @@ def _built_week(connection: psycopg.Connection) -> str:
     return connection.execute(BUILT_WEEK).fetchone()[0]
 
 
-def _project_hash() -> str:
+def _project_hash(project: Path = PROJECT) -> str:
     """Two SHA-256 joined by a colon: of the dbt project and of the reference data."""
     digests = []
-    for folder in (PROJECT, REFERENCE):
+    for folder in (project, REFERENCE):
         digest = hashlib.sha256()
         for path in sorted(p for p in folder.rglob("*") if p.suffix in (".sql", ".yml", ".yaml", ".csv")):
             digest.update(str(path.relative_to(folder)).encode() + b"\0" + path.read_bytes() + b"\0")
@@ -245,7 +246,8 @@ def _run_dbt(settings: Settings, address: dict[str, str], select: list[str], ful
 def invoke(settings: Settings, address: dict[str, str], arguments: list[str], progress: Callable[..., None] | None = None) -> str | None:
     """Run dbt in this process on the project; returns its invocation id. Raises WarehouseError naming what failed."""
     target = settings.home / "dbt" / "target"
-    places = ["--project-dir", PROJECT, "--profiles-dir", PROJECT, "--target-path", target, "--log-path", settings.logs / "dbt"]
+    folder = project(settings)
+    places = ["--project-dir", folder, "--profiles-dir", folder, "--target-path", target, "--log-path", settings.logs / "dbt"]
     environment = address | {
         "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
         "DO_NOT_TRACK": "1",

@@ -100,6 +100,9 @@ def run_cycle(
             load(connection, settings, progress=progress)
         _summarise_intake(connection, first, result)
         if not result.files and not something_to_build(connection, settings, now):
+            if report_is_behind(connection, settings):
+                with _step(result, "report"):
+                    report(connection, settings, result)
             return result
         with _step(result, "build"):
             from warehouse.build import build
@@ -292,9 +295,12 @@ def mark_week(connection: psycopg.Connection, week: str, county: str | None = No
 
 
 def something_to_build(connection: psycopg.Connection, settings: Settings, now: dt.datetime | None = None) -> bool:
-    """Whether slices are pending, or a week has come due that was never judged."""
+    """Whether slices of a form with a mart are pending, or a week has come due that was never judged."""
+    from warehouse.dbt_sources import forms_of_marts
+
+    with_mart = list(forms_of_marts().values())
     return (
-        connection.execute("select exists (select from ops.pending_slice)").fetchone()[0] or week_came_due(connection, settings, now) is not None
+        connection.execute("select exists (select from ops.pending_slice where form = any(%s))", [with_mart]).fetchone()[0] or week_came_due(connection, settings, now) is not None
     )
 
 
@@ -343,6 +349,13 @@ def report(connection, settings: Settings, result: CycleResult) -> None:
     except Exception as error:
         log.exception("The quality pages could not be made")
         result.report_fault = f"{type(error).__name__}: {error}"
+
+
+def report_is_behind(connection: psycopg.Connection, settings: Settings) -> bool:
+    """Whether a publication was made after the quality pages: a run was cut off between the two."""
+    (published,) = connection.execute("select max(published_at) from store.publication").fetchone()
+    index = settings.reports / "quality" / "index.html"
+    return published is not None and (not index.is_file() or index.stat().st_mtime < published.timestamp())
 
 
 def latest_publication(connection: psycopg.Connection) -> dict | None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import csv
 import functools
 import io
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ import yaml
 
 from ingestion.contracts import Contracts, Field, Form, contracts
 from ingestion.raw_tables import REFERENCE, raw_columns
-from warehouse.settings import REPOSITORY
+from warehouse.settings import REPOSITORY, Settings
 
 PROJECT = REPOSITORY / "dbt_project"
 MARK = "generated from the contracts by `python -m warehouse.dbt_sources`; do not edit"
@@ -50,7 +51,12 @@ def forms_of_marts() -> dict[str, str]:
 
 def accumulating(form: str) -> bool:
     """Whether the form's fact has one row a key over all weeks in place of one a week."""
-    return bool(marts()["facts"][form].get("accumulating"))
+    return bool(marts()["facts"].get(form, {}).get("accumulating"))
+
+
+def has_mart(form: str) -> bool:
+    """Whether the form has its star. One without is loaded, checked and staged all the same."""
+    return form in marts()["facts"]
 
 
 def column_name(field: Field) -> str | None:
@@ -73,7 +79,7 @@ def fields(of: Contracts, code: str) -> dict[str, Field]:
 
 def declared(form: Form) -> dict[str, tuple[str, str]]:
     """Declared rates: field → (numerator, denominator), from the form's rules, else from marts.yaml."""
-    found = {name: tuple(pair) for name, pair in marts()["facts"][form.code].get("rates", {}).items()}
+    found = {name: tuple(pair) for name, pair in marts()["facts"].get(form.code, {}).get("rates", {}).items()}
     for rule in form.rules_of("declared"):
         pairs = rule.definition.get("pairs") or {rule.definition["field"]: rule.definition["expression"]}
         for name, expression in pairs.items():
@@ -146,14 +152,15 @@ def files(of: Contracts | None = None) -> dict[Path, str]:
     of = of or contracts()
     made = {PROJECT / "models/sources.yml": _sources(of), PROJECT / "models/marts/groups.yml": _groups()}
     for code in of.codes:
-        form, mart = of.form(code), mart_of_form(code)
+        form = of.form(code)
         folder = PROJECT / "models/staging" / code.lower()
         made[folder / f"stg_{code.lower()}__rows.sql"] = _staging_sql(of, form)
         made[folder / f"stg_{code.lower()}__rows.yml"] = _staging_yaml(of, form)
-        made[PROJECT / "models/marts" / form.star / f"{mart}.yml"] = _fact_yaml(of, form)
+        if has_mart(code):
+            made[PROJECT / "models/marts" / form.star / f"{mart_of_form(code)}.yml"] = _fact_yaml(of, form)
     made[PROJECT / "seeds/reporting_form.csv"] = _csv(
         ["form", "form_name", "form_name_en", "star", "mart", "listing"],
-        [[f.code, f.zh, f.en, f.star, mart_of_form(f.code), f.listing] for f in map(of.form, of.codes)],
+        [[f.code, f.zh, f.en, f.star, mart_of_form(f.code) if has_mart(f.code) else "", f.listing] for f in map(of.form, of.codes)],
     )
     made[PROJECT / "seeds/code_label.csv"] = _csv(
         ["form", "field", "code", "code_name", "position"],
@@ -252,6 +259,35 @@ def _fact_yaml(of: Contracts, form: Form) -> str:
     if not whole:
         model["data_tests"] = [{"rows_are_conserved": {"arguments": {"form": form.code}}}]
     return _yaml({"models": [model | {"constraints": constraints, "columns": fact_columns(of, form.code)}]})
+
+
+def left_over(made: dict[Path, str]) -> list[Path]:
+    """Generated files that no contract stands behind any more."""
+    found = (p for folder in ("models", "seeds") for p in (PROJECT / folder).rglob("*") if p.suffix in (".sql", ".yml"))
+    return sorted(p for p in found if p not in made and MARK in p.read_text(encoding="utf-8")[:200])
+
+
+def project(settings: Settings, of: Contracts | None = None) -> Path:
+    """The dbt project to run: the repository's, or, while contracts say more than its generated files, a copy in the home.
+
+    So a contract that was just put down, or that a city keeps outside the repository, needs no generating by hand,
+    and a build never writes into the repository.
+    """
+    made = files(of)
+    changed = {p: text for p, text in made.items() if not p.exists() or p.read_text(encoding="utf-8") != text}
+    gone = left_over(made)
+    if not changed and not gone:
+        return PROJECT
+    copy = settings.home / "dbt" / "project"
+    shutil.rmtree(copy, ignore_errors=True)
+    shutil.copytree(PROJECT, copy, ignore=shutil.ignore_patterns("target", "logs", "dbt_packages"))
+    for path in gone:
+        (copy / path.relative_to(PROJECT)).unlink()
+    for path, text in changed.items():
+        target = copy / path.relative_to(PROJECT)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_text(text, encoding="utf-8")
+    return copy
 
 
 def write() -> list[Path]:

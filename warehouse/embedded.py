@@ -47,7 +47,7 @@ class EmbeddedServer:
         return f"postgresql://{USER}:{password}@127.0.0.1:{self.port}/{database}"
 
     def running(self) -> bool:
-        if not (self.data / "postmaster.pid").exists():
+        if not (self.data / "postmaster.pid").exists() or not _lives(self._pid()):
             return False
         return self._run("pg_ctl", "-D", self.data, "status", check=False).returncode == 0
 
@@ -60,6 +60,7 @@ class EmbeddedServer:
                 self._initialise()
             self._check_version()
             if not self.running():
+                self._await_burial()
                 self._launch()
         return self.url()
 
@@ -70,8 +71,7 @@ class EmbeddedServer:
 
     def kill(self) -> None:
         """End the server at once, as a power cut would (fault tests)."""
-        pid = int((self.data / "postmaster.pid").read_text().split()[0])
-        os.kill(pid, signal.SIGKILL)
+        os.kill(self._pid(), signal.SIGKILL)
 
     # -- inside ------------------------------------------------------------------------------------
 
@@ -80,6 +80,18 @@ class EmbeddedServer:
         with open(self.folder / "lock", "w") as handle:
             fcntl.flock(handle, fcntl.LOCK_EX)
             yield
+
+    def _pid(self) -> int:
+        """Process that the data folder says it belongs to; 0 if it belongs to none."""
+        with contextlib.suppress(OSError, IndexError, ValueError):
+            return abs(int((self.data / "postmaster.pid").read_text().split()[0]))
+        return 0
+
+    def _await_burial(self) -> None:
+        """A killed server whose parent has not taken notice yet keeps its number, and PostgreSQL refuses to start beside it."""
+        until = time.monotonic() + 10.0
+        while (pid := self._pid()) and Path(f"/proc/{pid}").exists() and _program(pid) == "postgres" and time.monotonic() < until:
+            time.sleep(0.05)
 
     def _check_disk(self) -> None:
         free = shutil.disk_usage(self.folder).free
@@ -172,6 +184,25 @@ class EmbeddedServer:
         if check and done.returncode:
             raise WarehouseError(f"{program} failed ({done.returncode}): {done.stdout[-2000:]}")
         return done
+
+
+def _program(pid: int) -> str | None:
+    """Name of a process's program; None where there is no such process, or no /proc."""
+    try:
+        return Path(f"/proc/{pid}/comm").read_text().strip()
+    except OSError:
+        return None
+
+
+def _lives(pid: int) -> bool:
+    """False for a dead process not yet buried, and for another program that was given the number after a restart of the machine."""
+    if not Path("/proc/self/stat").exists():
+        return True  # no /proc: pg_ctl alone decides
+    if _program(pid) != "postgres":
+        return False
+    with contextlib.suppress(OSError):
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in ("Z", "X")
+    return False
 
 
 def _account() -> pwd.struct_passwd:

@@ -22,7 +22,7 @@ import psycopg
 
 from warehouse import cycle, database
 from warehouse.airflow_api import AirflowApi, describe_tasks
-from warehouse.airflow_services import FIRST, THEN, USER, AirflowServices, end_sessions, tail
+from warehouse.airflow_services import RESTARTS, USER, AirflowServices, end_sessions, tail
 from warehouse.embedded import EmbeddedServer
 from warehouse.progress import Progress
 from warehouse.settings import Settings, WarehouseError
@@ -31,6 +31,7 @@ STATE_VERSION = 1
 SEED = 2020
 READY_SECONDS = 180
 QUIET_BEFORE_NUDGE = 8.0  # seconds without any run before one is started anew
+DATABASE_SECONDS = 5.0  # between two looks at whether the database is up
 INTAKE, BUILD = "receive_and_load", "build_and_publish"
 
 
@@ -74,6 +75,8 @@ class Supervisor:
         self.settings = settings
         self.weeks = weeks
         self.services = AirflowServices(settings)
+        self.server = EmbeddedServer(settings)
+        self.database_restarts, self.database_seen = 0, time.monotonic()
         self.progress = Progress()
         self.generator: subprocess.Popen | None = None
         self.seconds: dict[str, float] = {}
@@ -123,7 +126,7 @@ class Supervisor:
             self.generator.wait()
         self.services.stop()
         if self.settings.url is None:
-            EmbeddedServer(self.settings).stop()
+            self.server.stop()
         self.progress.line("Stopped.")
 
     # -- up ----------------------------------------------------------------------------------------
@@ -144,9 +147,7 @@ class Supervisor:
             self.services.prepare()
         with self._phase("airflow start"):
             self.api = AirflowApi(self.services.address, USER, self.services.password)
-            self.services.start(FIRST)
-            self._wait_for_airflow(self.api.answers)
-            self.services.start(THEN)
+            self.services.start()
             self._wait_for_airflow(lambda: self.api.healthy() and self._has_dags())
         with self._phase("rest of demonstration data"):
             self._wait_for_generator()
@@ -188,9 +189,21 @@ class Supervisor:
         return False
 
     def _check_services(self) -> None:
-        fault = self.services.dead()
-        if fault:
-            raise WarehouseError(fault)
+        """Start again what died. Raises WarehouseError when that has been tried too often."""
+        now = time.monotonic()
+        if self.settings.url is None and now > self.database_seen + DATABASE_SECONDS:
+            self.database_seen = now
+            self._check_database()
+        for line in self.services.revive():
+            self.progress.line(line)
+
+    def _check_database(self) -> None:
+        if not self.server.running():
+            self.database_restarts += 1
+            if self.database_restarts > RESTARTS:
+                raise WarehouseError(f"The database ended {self.database_restarts} times; its log is {self.server.folder / 'server.log'}.")
+            self.server.start()
+            self.progress.line(f"The database ended by itself and was started again ({self.database_restarts} of {RESTARTS})")
 
     # -- the demonstration -------------------------------------------------------------------------
 
@@ -225,9 +238,16 @@ class Supervisor:
         """Show what goes on until a publication beyond number ``before`` stands. Raises RunFailed."""
         began, quiet_since, nudges, loaded_at = time.monotonic(), None, 0, None
         last_failed = {dag: self._failed(dag) for dag in (INTAKE, BUILD)}
-        while self._publications() <= before or self._active(BUILD):
+        while True:
             self._check_services()
-            waiting, done = self._files()
+            try:
+                published, (waiting, done) = self._publications(), self._files()
+            except (WarehouseError, psycopg.OperationalError):  # the database is away: the next look starts it again
+                self.progress("The database does not answer")
+                time.sleep(1.0)
+                continue
+            if published > before and not self._active(BUILD):
+                break
             if loaded_at is None and not waiting and done and not self._active(INTAKE):
                 loaded_at = time.monotonic()
                 self._time(f"{name}: receive and load", loaded_at - began)

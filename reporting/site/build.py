@@ -17,7 +17,8 @@ import jinja2
 import psycopg
 from psycopg import sql
 
-from reporting.site import charts, data, figures
+from ingestion.contracts import contracts
+from reporting.site import addresses, charts, data, figures
 from reporting.site.data import Facts
 from warehouse.settings import Settings
 
@@ -79,8 +80,9 @@ class Site:
         environment.globals |= {
             "facts": facts, "STATUS": data.STATUS, "SIGN": data.SIGN, "RESULT": data.RESULT, "RESULT_SIGN": data.RESULT_SIGN,
             "SEVERITY": data.SEVERITY, "FINDING_STATUS": data.FINDING_STATUS, "STAGE": data.STAGE, "TRIGGER": data.TRIGGER, "VERDICT": data.VERDICT,
+            "LIFE": data.LIFE, "OWNER": data.OWNER, "ANOMALY": data.ANOMALY, "ANOMALY_VERDICT": data.ANOMALY_VERDICT,
             "span": data.week_span, "developer": self.developer_pages(), "forms_zh": {f.code: f.zh for f in facts.forms}, "shown": figures.shown,
-            "short": {f.code: re.sub("(周报表|台账|进展表|明细表)$", "", f.zh) for f in facts.forms}, "published": published, "sparkline": charts.sparkline, "trend_of": _trend_of,
+            "short": {f.code: re.sub("(周报表|台账|进展表|明细表)$", "", f.zh) for f in facts.forms}, "published": published, "sparkline": charts.sparkline, "trend_of": _trend_of, "zh_of": _zh_of,
         }  # fmt: skip
         environment.filters |= {"number": lambda n: f"{n:,}", "time": lambda t: f"{t:%Y-%m-%d %H:%M}" if t else "", "percent": lambda v: "—" if v is None else f"{v * 100:.1f}%"}
         self.environment = environment
@@ -113,6 +115,7 @@ class Site:
         self.finder()
         self.ledger()
         self.stars()
+        self.page("anomalies.html", "anomalies.html", title="异常数字", weeks=self.anomaly_weeks())
         self.page("index.html", "index.html", title="概览", codes=list(self.facts.counties)[:MAP_COUNTIES], **self.week_view(self.facts.week), carried=self.carried_groups(), trend=self.trend(), change=self.change())
 
     # -- weeks --------------------------------------------------------------------------------------
@@ -135,7 +138,8 @@ class Site:
             "cells": self.cells(week),
             "open_by_county": Counter(f["county"] for f in mine if f["status"] == "open"),
             "severity": Counter(f["severity"] for f in mine if f["status"] == "open"),
-            "finding_status": Counter(f["status"] for f in mine),
+            "finding_life": Counter(f["life"] for f in mine),
+            "found_as": Counter(f["found_as"] for f in mine if f["life"] != "waived"),
             "top": top,
             "rows_of_week": rows,
         }
@@ -189,15 +193,22 @@ class Site:
         self.page("weeks.html", "weeks.html", title="各周", rows=rows, trend=self.trend())
 
     def change(self) -> dict[str, int] | None:
-        """Findings that came and went since the publication before the latest; None before there are two."""
-        if len(self.facts.publications) < 2:
+        """The week's findings against the weeks before: new, persisting, reopened, and what is gone. None in the first week."""
+        if len(self.facts.weeks) < 2:
             return None
-        since = self.facts.publications[-2]["published_at"]
+        mine = Counter(f["found_as"] for f in self.facts.findings if f["week"] == self.facts.week and f["life"] != "waived")
         return {
-            "new": sum(f["found_at"] > since for f in self.facts.findings),
-            "closed": sum(bool(f["closed_at"] and f["closed_at"] > since) for f in self.facts.findings),
-            "persisting": sum(f["status"] == "open" and f["found_at"] <= since for f in self.facts.findings),
-        }
+            "new": mine["new"], "persisting": mine["persisting"], "reopened": mine["reopened"],
+            "resolved": sum(f["resolved_week"] == self.facts.week for f in self.facts.findings),
+            "waived": sum(f["life"] == "waived" for f in self.facts.findings if f["week"] == self.facts.week),
+        }  # fmt: skip
+
+    def anomaly_weeks(self) -> list[tuple[str, list[dict]]]:
+        """Anomalies week by week, the newest first; in each those that wait for a verdict before those that have one."""
+        by_week: dict[str, list[dict]] = {}
+        for one in self.facts.anomalies:
+            by_week.setdefault(one["week"], []).append(one)
+        return sorted(by_week.items(), reverse=True)
 
     def carried_groups(self) -> list[dict[str, Any]]:
         """Carried slices, a line for each county and week they are from."""
@@ -222,7 +233,7 @@ class Site:
             summary.append(about)
             for number, pages, rows in _paged(_open_first(mine), PAGE_ROWS):
                 self.page(_numbered(f"counties/{county}", number), "county.html", title=name, about=about, across=across, cells=cells, rows=rows, number=number, pages=pages, base=county)
-        self.page("counties.html", "counties.html", title="各县", rows=summary)
+        self.page("counties.html", "counties.html", title="各县", rows=summary, across=across)
 
     def rules(self) -> None:
         across = self.facts.weeks[-WEEKS_ACROSS:]
@@ -263,6 +274,8 @@ class Site:
             "mend": {r: about["mend"] for r, about in facts.rules.items()},
             "severities": data.SEVERITY,
             "statuses": data.FINDING_STATUS,
+            "lives": data.LIFE,
+            "owners": data.OWNER,
         }
         used = sorted({f["rule_id"] for f in facts.findings})
         self.page("findings.html", "findings.html", title="问题", meta=meta, used=used, weeks=sorted(by_week, reverse=True))
@@ -317,9 +330,12 @@ class Site:
 
     def stars(self) -> None:
         publication = self.facts.publication
+        found = addresses.load_addresses(self.connection, self.published, publication["week"]) if publication else {}
         for headline in self.published:
             weeks = sorted({w for w, _ in headline.totals})
             self.page(f"figures/{headline.form}.html", "star.html", title=headline.zh, h=headline, week=publication["week"], weeks=weeks[-WEEKS_ACROSS:])
+            sources = found.get(headline.form, {})
+            self.page(f"figures/{headline.form}-sources.html", "sources.html", title=f"{headline.zh}：来处", h=headline, week=publication["week"], sources=sources, commands=addresses.commands)
 
 
 def _brief(finding: dict) -> dict[str, Any]:
@@ -327,6 +343,7 @@ def _brief(finding: dict) -> dict[str, Any]:
     return {
         "n": finding["finding_id"], "w": finding["week"], "c": finding["county"], "f": finding["form"], "r": finding["rule_id"], "s": finding["severity"],
         "t": finding["status"], "p": place, "m": finding["message_zh"], "v": finding["value"], "e": finding["expected"], "d": finding["difference"],
+        "l": finding["life"], "i": finding["since_week"], "z": finding["resolved_week"], "o": finding["owner"],
     }  # fmt: skip
 
 
@@ -364,6 +381,10 @@ def _chunks(rows: list[dict]) -> Iterator[str]:
         size += len(text.encode())
     if part:
         yield ",\n".join(part)
+
+
+def _zh_of(form: str, field: str) -> str:
+    return contracts().form(form).by_name[field].zh
 
 
 def _trend_of(headline: figures.Headline, weeks: list[str]) -> list[float | None]:

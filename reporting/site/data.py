@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 
 import psycopg
 
+from expectations.anomalies import listing
 from ingestion.contracts import Contracts, Form, Rule, contracts
 from ingestion.reference import Codes, codes
 from ingestion.rule_words import how_to_mend, rule_in_words
@@ -32,8 +33,13 @@ RESULT = {
     "not_applicable": "不适用",
     "not_evaluable": "无法判定",
     "error": "检查出错",
+    "missing": "没有结果",
 }
-RESULT_SIGN = {"pass": "✓", "fail": "✕", "pass_with_violations": "！", "not_applicable": "－", "not_evaluable": "？", "error": "误"}
+RESULT_SIGN = {"pass": "✓", "fail": "✕", "pass_with_violations": "！", "not_applicable": "－", "not_evaluable": "？", "error": "误", "missing": "∅"}
+LIFE = {"new": "新增", "persisting": "持续", "reopened": "重新出现", "resolved": "已解决", "waived": "已豁免"}
+OWNER = {"county": "县", "data_team": "数据组", "rule_owner": "规则制定方"}
+ANOMALY = {"outlier": "突变", "restatement": "改基数", "frozen": "长期不变", "round_digits": "尾数过整", "even_digits": "尾数过匀"}
+ANOMALY_VERDICT = {"confirmed": "确属有误", "explained": "有因", "false_alarm": "误报"}
 FINDING_STATUS = {"open": "未解决", "resolved": "已解决", "superseded": "已换新报", "waived": "已豁免"}
 SEVERITY = {"error": "错误", "warning": "提醒"}
 STAGE = {"reading": "读取", "acceptance": "接收", "judgement": "综合判定"}
@@ -66,6 +72,8 @@ class Facts:
     run: dict[str, Any] | None = None
     files: Counter = field(default_factory=Counter)  # outcome → files
     waivers: list[dict[str, Any]] = field(default_factory=list)
+    anomalies: list[dict[str, Any]] = field(default_factory=list)
+    punctuality: dict[tuple[str, str], dict[str, Any]] = field(default_factory=dict)  # (week, county)
 
     @property
     def publication(self) -> dict[str, Any] | None:
@@ -81,6 +89,7 @@ def load(connection: psycopg.Connection, zone: ZoneInfo) -> Facts:
     _findings(connection, facts, known, lists, zone)
     _results(connection, facts)
     _ledger(connection, facts, zone)
+    load_anomalies(connection, facts, known, lists)
     for week, county, read, loaded, rejected in connection.execute(
         """select week, county_code, sum(rows_read), sum(rows_loaded), sum(rows_rejected) from intake.submission
            where week is not null and county_code is not null group by 1, 2"""
@@ -112,6 +121,11 @@ def _statuses(connection: psycopg.Connection, facts: Facts) -> None:
 
 
 def _rules(connection: psycopg.Connection, facts: Facts, known: Contracts) -> None:
+    terms: dict[str, list[dict[str, Any]]] = defaultdict(list)
+    for rule_id, *about in connection.execute(
+        "select distinct rule_id, valid_from, valid_to, severity, owner, threshold from quality.rule_term order by 1, 2"
+    ):
+        terms[rule_id].append(dict(zip(("valid_from", "valid_to", "severity", "owner", "threshold"), about, strict=True)))
     for rule_id, form, severity, scope, zh, en in connection.execute(
         "select rule_id, form, severity, scope, text_zh, text_en from quality.rule order by form, rule_id"
     ):
@@ -119,7 +133,7 @@ def _rules(connection: psycopg.Connection, facts: Facts, known: Contracts) -> No
         contract = known.form(form) if form in known.codes else None
         facts.rules[rule_id] = {
             "id": rule_id, "form": form, "form_zh": contract.zh if contract else "各表通用", "severity": severity, "scope": scope, "zh": zh, "en": en,
-            "words": rule_in_words(rule, contract) if rule else "", "mend": how_to_mend(rule, contract), "found": Counter(),
+            "terms": terms.get(rule_id, []), "words": rule_in_words(rule, contract) if rule else "", "mend": how_to_mend(rule, contract), "found": Counter(),
         }  # fmt: skip
 
 
@@ -127,8 +141,10 @@ def _findings(connection: psycopg.Connection, facts: Facts, known: Contracts, li
     rows = connection.execute(
         """select f.finding_id, f.rule_id, f.severity, f.stage, coalesce(f.week, '') as week, coalesce(f.county_code, '') as county,
                   coalesce(f.form, '') as form, f.member, f.sheet, f.cell, f.row_key, f.field, f.value, f.expected, f.difference,
-                  f.message_zh, f.status, f.found_at, f.closed_at, coalesce(i.original_name, '') as file
+                  f.message_zh, f.status, f.found_at, f.closed_at, coalesce(i.original_name, '') as file,
+                  l.found_as, l.life, l.since_week, l.first_seen_week, l.resolved_week, l.owner
            from quality.finding f
+           join quality.finding_life l using (finding_id)
            left join intake.submission s using (submission_id)
            left join intake.file i on i.file_id = coalesce(f.file_id, s.file_id)
            order by f.week desc nulls last, f.severity, f.county_code, f.form, f.rule_id, f.finding_id"""
@@ -181,6 +197,11 @@ def _results(connection: psycopg.Connection, facts: Facts) -> None:
         have = results[rule].get((week, county))
         if have is None or gravity[status] > gravity[have]:
             results[rule][week, county] = status
+    for rule, week, county, number in connection.execute(
+        "select rule_id, week, county_code, count(*) from quality.check_grid where status = 'missing' group by 1, 2, 3"
+    ):
+        counts[rule]["missing"] += number
+        results[rule][week, county] = "missing"  # nothing is worse than not to know
     facts.results, facts.result_counts = dict(results), dict(counts)
 
 
@@ -199,9 +220,23 @@ def _ledger(connection: psycopg.Connection, facts: Facts, zone: ZoneInfo) -> Non
         """select p.*, c.verdict, c.errors, c.warnings, c.judged_at from store.publication p
            left join quality.check_run c using (check_run_id) order by publication_id"""
     )
+    facts.punctuality = {(p["week"], p["county_code"]): p for p in records("select * from quality.punctuality")}
     runs = records("select * from quality.check_run where finished_at is not null order by check_run_id desc limit 1")
     facts.run = runs[0] if runs else None
     facts.waivers = records("select * from quality.waiver order by waiver_id desc")
+
+
+def load_anomalies(connection: psycopg.Connection, facts: Facts, known: Contracts, lists: Codes) -> None:
+    """What stands out or was judged, with names in place of codes."""
+    facts.anomalies = listing(connection, everything=True)
+    for one in facts.anomalies:
+        form = known.form(one["form"])
+        one["form_zh"] = form.zh
+        one["row_zh"] = _label(form, one["row_key"], lists) if one["row_key"] else "全县"
+        one["county_zh"] = facts.counties.get(one["county_code"], one["county_code"])
+        unit = {"yuan": "元", "persons": "人", "households": "户"}.get(one["at_stake_unit"], "")
+        stake = float(one["at_stake"])
+        one["stake_zh"] = f"{stake / 10_000:,.1f}万元" if unit == "元" else f"{stake:,.0f}{unit}"
 
 
 def county_status(facts: Facts, week: str) -> Counter:

@@ -370,7 +370,7 @@ class Reader:
                 connection = None
             except (psycopg.Error, OSError) as error:
                 self.errors.append(repr(error))
-            self._ended.wait(0.05)
+            self._ended.wait(0.15)
         if connection is not None:
             connection.close()
 

@@ -102,7 +102,7 @@ def when_published(site: Site, run: Run) -> None:
 
 
 def when_reading(site: Site, run: Run) -> None:
-    """Strike each of the processes that read workbooks once, while it has work."""
+    """Strike the first process that reads workbooks as soon as it is there."""
     run.until(lambda: run.children("ingestion.reader_process"), "a reader process")
     kill_reader(site, run)
 
@@ -115,6 +115,14 @@ def after(seconds: float, blow: Blow) -> Blow:
             run.process.wait(max(0.0, seconds - (time.monotonic() - run.began)))
         if run.process.poll() is None:
             blow(site, run)
+
+    return strike
+
+
+def in_turn(*strikes: Blow) -> Blow:
+    def strike(site: Site, run: Run) -> None:
+        for one in strikes:
+            one(site, run)
 
     return strike
 
@@ -160,11 +168,12 @@ EACH_STEP = (
     Fault("report", "report", "`kill -9` right after the publication was committed", when_published, stands=2),
 )
 OTHERS = (
-    Fault("outbox", "load", "`kill -9` after loading, while the returned workbooks are being written", at_line("returned workbooks 1/")),
-    Fault("reader", "load", "`kill -9` of a process that reads workbooks", when_reading, stands=2, survives=True),
+    Fault("outbox", "load", "`kill -9` of a process that reads workbooks, then of the run while it writes the returned ones",
+          in_turn(when_reading, at_line("returned workbooks 1/"))),
     Fault("server", "publish", "`kill -9` of PostgreSQL inside the publication", at_lock(WRITERS["publish"], kill_server), own_server=True),
 )
 MORE = (
+    Fault("reader", "load", "`kill -9` of a process that reads workbooks; the run goes on by itself", when_reading, stands=2, survives=True),
     Fault("server load", "load", "`kill -9` of PostgreSQL inside the batch's transaction", at_lock(WRITERS["load"], kill_server), own_server=True),
     Fault("server build", "build", "`kill -9` of PostgreSQL while dbt writes", at_lock(WRITERS["build"], kill_server), own_server=True),
     Fault("server judge", "judge", "`kill -9` of PostgreSQL inside the judgement's transaction", at_lock(WRITERS["judge"], kill_server), own_server=True),
@@ -213,7 +222,7 @@ def prove(bench: Bench, fault: Fault) -> Outcome:
         allowed = {old, fingerprint(site)}
         outcome.wrong += [f"a reader saw a mixture in publication {seen[0]}" for seen in reader.seen - allowed]
         outcome.wrong += [f"a reader failed: {error}" for error in reader.errors]
-    except AssertionError as error:  # a moment that never came, a run that ended before it
+    except (AssertionError, psycopg.Error) as error:  # a moment that never came, a run that ended before it
         outcome.wrong.append(str(error))
     finally:
         if run is not None and run.process.poll() is None:

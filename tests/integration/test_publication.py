@@ -206,6 +206,7 @@ def test_what_was_withdrawn_is_held_back_until_it_is_released(story):
     assert sorted(story.held) == [
         ("COP01", A, "2020-W22", 2),
         ("COP03", A, "2020-W22", 2),
+        ("EMP01", B, "2020-W23", 1),  # superseded before it was ever published
         ("EMP01", B, "2020-W23", 2),
         ("MON02", A, "2020-W22", 2),  # an empty form has no rows and took some away all the same
     ]

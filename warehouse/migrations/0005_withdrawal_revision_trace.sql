@@ -123,6 +123,7 @@ declare
     key_column text;
     fact jsonb;
     before jsonb;
+    label text;
     part text;
 begin
     select * into about from store.mart_column m where m.mart = trace_cell.mart and m.column_name = trace_cell.column_name;
@@ -138,12 +139,20 @@ begin
         return;
     end if;
     if about.kind = 'cell' then
+        -- a coded value whose text was the official one keeps no text of its own
+        execute format(
+            case trace_cell.column_name
+                when 'township_code' then 'select township_name from reference.townships where township_code = $3'
+                when 'village_code' then 'select village_name from reference.villages where village_code = $3'
+                when 'industry_code' then 'select industry_name from reference.industries where industry_code = $3'
+                else 'select code_name from store.dim_code where form = $1 and field = $2 and code = $3 and closed_in is null' end)
+            into label using about.form, about.field, fact ->> about.column_name;
         return query execute format(
             $query$
             select $1, $2, s.submission_id, s.version, s.received_at, f.sha256, f.original_name, f.original_path,
                    coalesce(b.block ->> 'member', s.member), coalesce(b.block ->> 'sheet', s.sheet),
                    (b.block -> 'columns' -> $3 ->> 'col') || (r.sheet_row + coalesce((b.block -> 'columns' -> $3 ->> 'row_offset')::integer, 0)),
-                   case when not $4 then coalesce(r.source_text ->> $3,
+                   case when not $4 then coalesce(r.source_text ->> $3, $8,
                        case when $5 <> 'numeric' then r.%1$I::text
                             else trim_scale(nullif(r.%1$I::text, '')::numeric / coalesce((b.block -> 'columns' -> $3 ->> 'factor')::numeric, 1))::text end) end,
                    coalesce(b.block -> 'columns' -> $3 ->> 'factor', '1')
@@ -156,13 +165,15 @@ begin
             using about.column_name, fact ->> about.column_name, about.field, about.personal,
                   (select case when format_type(a.atttypid, null) in ('numeric', 'integer') then 'numeric' else 'text' end from pg_attribute a
                    where a.attrelid = to_regclass(format('raw.%I', lower(about.form))) and a.attname = about.field),
-                  (fact ->> 'submission_id')::bigint, (fact ->> 'source_row_no')::integer;
+                  (fact ->> 'submission_id')::bigint, (fact ->> 'source_row_no')::integer, label;
     elsif about.kind = 'increment' and fact ->> 'carried_from_week' is null then
-        return query select * from quality.trace_cell(trace_cell.mart, trace_cell.publication, trace_cell.county_code, trace_cell.week, trace_cell.row_key, about.inputs[1]);
         execute format(
             'select to_jsonb(s) from store.%I s where s.county_code = $1 and s.week < $2 and left(s.week, 4) = left($2, 4) and s.carried_from_week is null
                and s.opened_in <= $3 and (s.closed_in is null or s.closed_in > $3) order by s.week desc limit 1', trace_cell.mart)
             into before using trace_cell.county_code, trace_cell.week, coalesce(trace_cell.publication, store.latest_publication());
+        if before is not null or trace_cell.week like '%-W01' then
+            return query select * from quality.trace_cell(trace_cell.mart, trace_cell.publication, trace_cell.county_code, trace_cell.week, trace_cell.row_key, about.inputs[1]);
+        end if;
         if before is not null then
             return query
             select p.input || ' (' || (before ->> 'week') || ')', p.value, p.submission_id, p.version, p.received_at, p.sha256, p.file, p.path, p.member, p.sheet, p.cell, p.cell_text, p.factor

@@ -15,7 +15,7 @@ from psycopg.rows import dict_row
 from warehouse.publication.store import Mart
 
 TECHNICAL = ("submission_id", "source_row_no", "opened_in", "closed_in")
-COUNTED_UP = ("as_of_date", "days_open", "is_overdue")  # of an accumulating fact: move with the date alone
+COUNTED_UP = ("days_open", "is_overdue")  # of an accumulating fact: move with the date alone
 
 FILL = """
 with standing as (  -- weeks that are in this publication and in the one before
@@ -63,7 +63,7 @@ def _of_mart(connection: psycopg.Connection, mart: Mart, number: int) -> int:
     ).fetchone()[0]
     if not touched:
         return 0
-    identity = [*mart.key, "county_code", "week", *TECHNICAL] + ([] if mart.accumulating else ["as_of_date"])
+    identity = [*mart.key, "county_code", "week", "as_of_date", *TECHNICAL]
     array = lambda names: sql.SQL("{}::text[]").format(sql.Literal(list(names)))  # noqa: E731
     return connection.execute(
         sql.SQL(FILL).format(

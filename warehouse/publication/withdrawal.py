@@ -78,6 +78,19 @@ def _hold(connection: psycopg.Connection, number: int, reason: str, by: str) -> 
              and not exists (select from intake.hold h where h.submission_id = p.submission_id and h.released_at is null)""",
         {"n": number, "reason": reason, "by": by},
     )
+    # a version that came after the restored one and was superseded before it was ever published must not come forward now
+    connection.execute(
+        """insert into intake.hold (submission_id, reason, held_by, withdrawn_in)
+           select distinct s.submission_id, %(reason)s, %(by)s, %(n)s
+           from intake.hold h
+           join intake.submission t on t.submission_id = h.submission_id
+           join intake.ever_accepted_submission s on (s.form, s.county_code, s.week) = (t.form, t.county_code, t.week) and s.version < t.version
+           where h.withdrawn_in = %(n)s
+             and s.version > coalesce((
+                 select max(o.version) from store.publication_submission p join intake.submission o on o.submission_id = p.submission_id
+                 where p.closed_in is null and (o.form, o.county_code, o.week) = (t.form, t.county_code, t.week)), 0)""",
+        {"n": number, "reason": reason, "by": by},
+    )
 
 
 def holds(connection: psycopg.Connection) -> list[dict[str, Any]]:

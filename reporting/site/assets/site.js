@@ -20,6 +20,18 @@ document.querySelectorAll(".grid-map").forEach((table) => {
   });
 });
 
+// Commands and addresses are copied with a click where the browser lets a page from disk do so.
+document.querySelectorAll("button.copy").forEach((button) => {
+  button.hidden = false;
+  button.addEventListener("click", () => {
+    const code = button.parentNode.querySelector("code"), range = document.createRange();
+    range.selectNodeContents(code);
+    getSelection().removeAllRanges();
+    getSelection().addRange(range);
+    if (document.execCommand("copy")) button.textContent = "已复制";
+  });
+});
+
 // findings.html: the rows come as script files a week, because pages opened from disk may not fetch.
 const page = document.getElementById("finder");
 if (page) {
@@ -42,7 +54,7 @@ if (page) {
   };
   const draw = () => {
     const q = form.q.value.trim().toLowerCase().split(/\s+/).filter(Boolean);
-    const pick = { w: form.week.value, c: form.county.value, f: form.form.value, r: form.rule.value, s: form.severity.value, t: form.status.value };
+    const pick = { w: form.week.value, c: form.county.value, f: form.form.value, r: form.rule.value, s: form.severity.value, t: form.status.value, l: form.life.value, o: form.owner.value };
     const found = rows.filter((r) => Object.keys(pick).every((k) => !pick[k] || r[k] === pick[k]) && q.every((word) => r.x.includes(word)));
     found.sort((a, b) => (a.w < b.w ? 1 : a.w > b.w ? -1 : a.n - b.n));
     body.replaceChildren(...found.slice(0, shown).map((r) => {
@@ -50,11 +62,16 @@ if (page) {
       const cell = (...parts) => { const td = document.createElement("td"); td.append(...parts); tr.append(td); return td; };
       cell(r.w).className = "nowrap";
       cell(meta.counties[r.c] ? link(`counties/${r.c}.html`, meta.counties[r.c]) : r.c).className = "nowrap";
-      cell(meta.forms[r.f] || "", document.createElement("br"), text("span", r.p, "muted"));
+      cell(meta.forms[r.f] || "", document.createElement("br"), text("span", r.p, "muted")).className = "place";
       cell(text("span", meta.severities[r.s], `tag ${r.s}`), document.createElement("br"), meta.rules[r.r] ? link(`rules/${r.r}.html`, r.r) : r.r).className = "nowrap";
-      cell(r.m, text("span", meta.mend[r.r] || "", "mend"));
-      cell(r.v); cell(r.e); cell(r.d);
-      cell(meta.statuses[r.t]).className = "nowrap";
+      cell(r.m, text("span", meta.mend[r.r] || "", "mend")).className = "told";
+      const figures = document.createElement("dl");
+      for (const [name, value] of [["填报", r.v], ["应为", r.e], ["差额", r.d]]) if (value) figures.append(text("dt", name), text("dd", value));
+      cell(...(figures.children.length ? [figures] : [])).className = "values";
+      const since = r.l === "resolved" ? (r.z ? `${r.z} 起没有` : "") : r.l === "new" || r.l === "waived" ? "" : `自 ${r.i}`;
+      const lines = [text("span", meta.lives[r.l], `life ${r.l}`)];
+      for (const line of [since, `${meta.owners[r.o]}整改`]) if (line) lines.push(document.createElement("br"), text("span", line, "muted"));
+      cell(...lines).className = "nowrap";
       return tr;
     }));
     count.textContent = `共 ${found.length.toLocaleString()} 条，已显示 ${Math.min(shown, found.length).toLocaleString()} 条`;
@@ -66,6 +83,6 @@ if (page) {
   form.addEventListener("submit", (event) => event.preventDefault());
   more.addEventListener("click", () => { shown += STEP; draw(); });
   const hash = new URLSearchParams(location.hash.slice(1));
-  for (const name of ["week", "county", "form", "rule", "severity", "status", "q"]) if (hash.has(name)) form[name].value = hash.get(name);
+  for (const name of ["week", "county", "form", "rule", "severity", "status", "life", "owner", "q"]) if (hash.has(name)) form[name].value = hash.get(name);
   refresh();
 }
