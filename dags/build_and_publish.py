@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 
 from airflow.sdk import DAG, Param, TriggerRule, get_current_context, task
+from approval_gate import NOTE, ApprovalGate
 from house import DEFAULTS, SUBMISSIONS, tell, warehouse_connection
 
 DOC = """
@@ -12,14 +13,16 @@ DOC = """
 
 `build` makes the candidate rows of the pending slices (one `dbt build` in process). `judge` runs every rule over them.
 `gate` stops here if the checks **block** (the run fails, nothing is tried again, the last publication stands: the
-reason is in its log and in `quality.check_run.blocking_zh`), or if `approve` asks for a person: then publish by hand
-with `warehouse publish --approve-as NAME`. `publish` makes all marts visible in one transaction; `report` makes the
-quality pages again.
+reason is in its log and in `quality.check_run.blocking_zh`). A clean week passes; one with **warnings waits for a
+person** (Browse → Required Actions), who sees what is at stake and approves or rejects; without an answer in time the
+last publication stands. `publish` makes all marts visible in one transaction; `report` makes the quality pages again.
 
-Parameters: `now` judges deadlines as of another time; `full_refresh` makes all candidate rows again.
+Parameters: `approve` (empty: the Airflow variable `warehouse_approve`, else `on_warnings`); `approved_by` approves in
+advance, by name; `answer_within_hours`; `now` judges deadlines as of another time; `full_refresh` makes all candidate
+rows again.
 """
 
-APPROVE = ["never", "on_warnings", "always"]
+APPROVE = [None, "never", "on_warnings", "always"]
 
 with DAG(
     "build_and_publish",
@@ -32,8 +35,9 @@ with DAG(
     is_paused_upon_creation=False,
     default_args=DEFAULTS,
     params={
-        "approve": Param("never", enum=APPROVE, description="When a person has to approve before anything is published"),
-        "approved_by": Param("", type="string", description="Name for the ledger; empty: automatic"),
+        "approve": Param(None, type=["null", "string"], enum=APPROVE, description="When a person has to approve; empty: variable warehouse_approve, else on_warnings"),
+        "approved_by": Param("", type="string", description="Approved in advance by this name; empty: nobody"),
+        "answer_within_hours": Param(24, type="number", exclusiveMinimum=0, description="Without an answer by then the last publication stands"),
         "now": Param(None, type=["null", "string"], description="Judge deadlines as of this time, such as 2020-06-16T12:00+08:00"),
         "full_refresh": Param(False, type="boolean", description="Make all candidate rows again"),
     },
@@ -64,33 +68,15 @@ with DAG(
         with warehouse_connection() as (connection, settings):
             return step(connection, settings, now=_now(settings), progress=tell).check_run_id
 
-    @task(doc_md="Lets a publication pass, or says why not. Never retried.")
-    def gate(check_run_id: int) -> int:
-        from airflow.sdk.exceptions import AirflowFailException
-
-        from warehouse import cycle
-
-        with warehouse_connection() as (connection, _):
-            run = cycle.check_run(connection, check_run_id)
-        if run["verdict"] == "blocked":
-            raise AirflowFailException(f"Check run {check_run_id} blocks the publication: {run['blocking_zh']}")
-        approve = get_current_context()["params"]["approve"]
-        if approve == "always" or (approve == "on_warnings" and run["verdict"] == "warnings"):
-            raise AirflowFailException(
-                f"Check run {check_run_id} ({run['verdict']}) waits for a person: "
-                f"warehouse publish --check-run {check_run_id} --approve-as NAME"
-            )
-        return check_run_id
-
     @task(doc_md="All marts in one transaction; skipped if no figure changed.")
-    def publish(check_run_id: int) -> None:
+    def publish(leave: dict) -> None:
         from airflow.sdk.exceptions import AirflowSkipException
 
         from warehouse import cycle
 
         result = cycle.CycleResult()
         with warehouse_connection() as (connection, settings):
-            cycle.publish_judged(connection, settings, check_run_id, get_current_context()["params"]["approved_by"], result)
+            cycle.publish_judged(connection, settings, leave["check_run_id"], leave["approved_by"], result, leave["note"])
         if result.publication is None:
             raise AirflowSkipException("No figure changed since the last publication")
         tell(f"Publication {result.publication}, week {result.week}: {result.rows_opened} rows opened, {result.rows_closed} closed")
@@ -105,4 +91,5 @@ with DAG(
     built = build()
     judged = judge()
     built >> judged
-    publish(gate(judged)) >> report()
+    gate = ApprovalGate(task_id="gate", check_run_id=judged, params={"note": NOTE}, doc_md="Lets a publication pass, stops it, or waits for a person.")
+    publish(gate.output) >> report()

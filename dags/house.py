@@ -1,4 +1,4 @@
-"""What the DAGs share: the asset between them, when a task may be tried again, and a connection."""
+"""What the DAGs share: the asset between them, when a task may be tried again, a connection, and the times of a step."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import datetime as dt
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from airflow.sdk import Asset, ExceptionRetryPolicy, RetryAction, RetryRule
+from airflow.sdk import Asset, ExceptionRetryPolicy, RetryAction, RetryRule, get_current_context
 
 SUBMISSIONS = Asset("submissions", uri="warehouse://intake/submissions")
 
@@ -30,9 +30,15 @@ DEFAULTS = {
 }
 
 
+phases: list[tuple[str, dt.datetime]] = []  # what this task said it was doing, and since when
+
+
 @contextmanager
 def warehouse_connection() -> Iterator[tuple]:
-    """(connection, settings) of the warehouse, autocommit. A refused connection stays the driver's error: it is retried."""
+    """(connection, settings) of the warehouse, autocommit. A refused connection stays the driver's error: it is retried.
+
+    The time between entering and leaving is the step's own and goes on record (``warehouse timings``).
+    """
     import psycopg
 
     from warehouse import database
@@ -45,14 +51,23 @@ def warehouse_connection() -> Iterator[tuple]:
         if isinstance(error.__cause__, psycopg.OperationalError):
             raise error.__cause__ from None
         raise
+    from warehouse.timings import note_step
+
+    entered = dt.datetime.now(dt.UTC)
+    phases.clear()
     with connection:
-        yield connection, settings
+        try:
+            yield connection, settings
+        finally:
+            note_step(connection, get_current_context().get("ti"), entered, phases)
 
 
 def tell(what: str, done: int | None = None, total: int | None = None) -> None:
     """Progress into the task's log, a line in a hundred."""
     import logging
 
+    if not phases or phases[-1][0] != what:
+        phases.append((what, dt.datetime.now(dt.UTC)))
     if done is None or total is None or done == total or done % 100 == 0:
         counts = "" if done is None else f" {done}/{total}" if total else f" {done}"
         logging.getLogger("airflow.task").info("%s%s", what, counts)

@@ -166,10 +166,9 @@ def _keep(connection: psycopg.Connection, rows: list[dict[str, Any]], weeks: lis
     """Bring the table to what came out: verdicts stay, what no longer comes out goes unless somebody judged it."""
     connection.execute("create temporary table found (like quality.anomaly including defaults) on commit drop")
     connection.execute("alter table pg_temp.found drop column anomaly_id")
-    with connection.cursor() as cursor:
-        with cursor.copy(f"copy pg_temp.found ({', '.join(COLUMNS)}) from stdin") as copy:
-            for row in rows:
-                copy.write_row([row[c] for c in COLUMNS])
+    with connection.cursor().copy(f"copy pg_temp.found ({', '.join(COLUMNS)}) from stdin") as copy:
+        for row in rows:
+            copy.write_row([row[c] for c in COLUMNS])
     changed = ", ".join(c for c in COLUMNS if c not in ("mart", "column_name", "week", "county_code", "row_key", "kind"))
     same = "(a.mart, a.column_name, a.week, a.county_code, a.row_key, a.kind) = (f.mart, f.column_name, f.week, f.county_code, f.row_key, f.kind)"
     connection.execute(

@@ -22,6 +22,8 @@ from ingestion.copying import PreparedForm, block_of, cell_of
 from ingestion.model import Finding
 from ingestion.raw_tables import pseudonym_column
 
+Names = dict[str, sql.Identifier]  # what the statements call a form's tables and columns
+
 UNITS_ZH = {"yuan": "元", "persons": "人", "households": "户", "projects": "个", "items": "项"}
 
 # EMP-009 and its like. An alarm wants both a rare change and one that matters; a township of 3,000 away moves by a
@@ -47,8 +49,11 @@ class Incoming:
     previous_week: str | None  # the last accepted week that carries rows
 
 
-def judge(connection: psycopg.Connection, incoming: Iterable[Incoming]) -> dict[int, list[Finding]]:
-    """Findings of the cross-week rules by submission_id. A field that already has an error is not judged again."""
+def judge(connection: psycopg.Connection, incoming: Iterable[Incoming], *, straight: bool = False) -> dict[int, list[Finding]]:
+    """Findings of the cross-week rules by submission_id. A field that already has an error is not judged again.
+
+    ``straight``: the rows stand in ``raw`` already, not in ``pg_temp``.
+    """
     by_contract: dict[tuple[str, str], list[Incoming]] = defaultdict(list)
     for item in incoming:
         by_contract[item.form.contract.code, item.form.contract.version].append(item)
@@ -56,7 +61,7 @@ def judge(connection: psycopg.Connection, incoming: Iterable[Incoming]) -> dict[
     for items in by_contract.values():
         form = items[0].form.contract
         of = {item.submission_id: item for item in items}
-        for rule, statement in statements(form):
+        for rule, statement in statements(form, straight):
             rows = defaultdict(list)
             for row in connection.execute(statement, {"ids": list(of)}):
                 rows[row[0]].append(row)
@@ -133,27 +138,30 @@ def _week(week: str | None) -> str:
 # ---------------------------------------------------------------- statements
 
 
-_made: dict[int, tuple[Form, tuple[tuple[Rule, sql.Composed], ...]]] = {}
+_made: dict[tuple[int, bool], tuple[Form, tuple[tuple[Rule, sql.Composed], ...]]] = {}
 
 
-def statements(form: Form) -> tuple[tuple[Rule, sql.Composed], ...]:
+def statements(form: Form, straight: bool = False) -> tuple[tuple[Rule, sql.Composed], ...]:
     """(rule, statement) for each cross-week rule of a form; each statement takes ``ids``, the submissions to judge."""
-    if id(form) not in _made:  # a contract holds dictionaries, so it cannot be hashed; the form kept here keeps its id
-        _made[id(form)] = form, tuple((rule, KINDS[rule.check](form, rule)) for rule in form.rules_of(*KINDS))
-    return _made[id(form)][1]
+    at = (id(form), straight)
+    if at not in _made:  # a contract holds dictionaries, so it cannot be hashed; the form kept here keeps its id
+        names = _names(form, straight)
+        _made[at] = form, tuple((rule, KINDS[rule.check](form, rule, names)) for rule in form.rules_of(*KINDS))
+    return _made[at][1]
 
 
-def _names(form: Form) -> dict[str, sql.Identifier]:
+def _names(form: Form, straight: bool) -> dict[str, sql.Identifier]:
+    raw = sql.Identifier("raw", form.code.lower())
     shown = pseudonym_column(form.key.name) if form.key.pseudonymised else form.key.name
     return {
-        "incoming": sql.Identifier("incoming_" + form.code.lower()),
-        "raw": sql.Identifier("raw", form.code.lower()),
+        "incoming": raw if straight else sql.Identifier("pg_temp", "incoming_" + form.code.lower()),
+        "raw": raw,
         "key": sql.Identifier(form.key.name),
         "shown": sql.Identifier(shown),
     }
 
 
-def _compare(form: Form, rule: Rule, condition: str) -> sql.Composed:
+def _compare(form: Form, rule: Rule, names: Names, condition: str) -> sql.Composed:
     """One row for each field whose value now and last week meet a condition on v.value, v.expected, t and i."""
     fields = [form.by_name[name] for name in rule.definition["fields"]]
     values = sql.SQL(", ").join(
@@ -166,58 +174,58 @@ def _compare(form: Form, rule: Rule, condition: str) -> sql.Composed:
         """select t.submission_id, t.row_no, t.block_no, t.sheet_row, t.{shown}::text, v.field, trim_scale(v.value)::text,
                   trim_scale(v.expected)::text, trim_scale(v.value - v.expected)::text, null
            from pg_temp.incoming i
-           join pg_temp.{incoming} t on t.submission_id = i.submission_id
+           join {incoming} t on t.submission_id = i.submission_id
            join {raw} p on p.submission_id = i.previous_id and p.{key} = t.{key}
            cross join lateral (values {values}) v (field, value, expected, of_the_year)
            where i.submission_id = any(%(ids)s) and (i.same_year or not v.of_the_year) and {condition}
            order by 1, 2"""
-    ).format(**_names(form), values=values, condition=sql.SQL(condition))
+    ).format(**names, values=values, condition=sql.SQL(condition))
 
 
-def _no_fall(form: Form, rule: Rule) -> sql.Composed:
-    return _compare(form, rule, "v.value < v.expected and t.change_reason is null and not i.explained")
+def _no_fall(form: Form, rule: Rule, names: Names) -> sql.Composed:
+    return _compare(form, rule, names, "v.value < v.expected and t.change_reason is null and not i.explained")
 
 
-def _unchanged(form: Form, rule: Rule) -> sql.Composed:
-    return _compare(form, rule, "v.value <> v.expected")
+def _unchanged(form: Form, rule: Rule, names: Names) -> sql.Composed:
+    return _compare(form, rule, names, "v.value <> v.expected")
 
 
-def _still_listed(form: Form, rule: Rule) -> sql.Composed:
+def _still_listed(form: Form, rule: Rule, names: Names) -> sql.Composed:
     return sql.SQL(
         """select i.submission_id, null::int, null::int, null::int, p.{shown}::text, {name}, null, p.{shown}::text, null, null
            from pg_temp.incoming i
            join {raw} p on p.submission_id = i.previous_id
            where i.submission_id = any(%(ids)s) and not i.empty and not exists (
-               select from pg_temp.{incoming} t where t.submission_id = i.submission_id and t.{key} = p.{key})
+               select from {incoming} t where t.submission_id = i.submission_id and t.{key} = p.{key})
            order by 1, p.row_no"""
-    ).format(**_names(form), name=sql.Literal(form.key.name))
+    ).format(**names, name=sql.Literal(form.key.name))
 
 
-def _stays(form: Form, rule: Rule) -> sql.Composed:
+def _stays(form: Form, rule: Rule, names: Names) -> sql.Composed:
     field = form.by_name[rule.definition["field"]]
     return sql.SQL(
         """select t.submission_id, t.row_no, t.block_no, t.sheet_row, t.{shown}::text, {name}, t.{field}::text, p.{field}::text, null, null
            from pg_temp.incoming i
-           join pg_temp.{incoming} t on t.submission_id = i.submission_id
+           join {incoming} t on t.submission_id = i.submission_id
            join {raw} p on p.submission_id = i.previous_id and p.{key} = t.{key}
            where i.submission_id = any(%(ids)s) and p.{field} = {value} and t.{field} <> {value}
            order by 1, 2"""
-    ).format(**_names(form), name=sql.Literal(field.name), field=sql.Identifier(field.name), value=sql.Literal(rule.definition["value"]))
+    ).format(**names, name=sql.Literal(field.name), field=sql.Identifier(field.name), value=sql.Literal(rule.definition["value"]))
 
 
-def _balance(form: Form, rule: Rule) -> sql.Composed:
+def _balance(form: Form, rule: Rule, names: Names) -> sql.Composed:
     level, change = rule.definition["level"], rule.definition["change"]
     return sql.SQL(
         """select t.submission_id, t.row_no, t.block_no, t.sheet_row, t.{shown}::text, {name}, trim_scale(v.value)::text,
                   trim_scale(v.expected)::text, trim_scale(v.value - v.expected)::text, null
            from pg_temp.incoming i
-           join pg_temp.{incoming} t on t.submission_id = i.submission_id
+           join {incoming} t on t.submission_id = i.submission_id
            join {raw} p on p.submission_id = i.previous_id and p.{key} = t.{key}
            cross join lateral (values (({level_now})::numeric, ({level_before} + {change})::numeric)) v (value, expected)
            where i.submission_id = any(%(ids)s) and i.previous_week = i.week_before and v.value <> v.expected
            order by 1, 2"""
     ).format(
-        **_names(form),
+        **names,
         name=sql.Literal(rule.definition["field"]),
         level_now=_sum(form, level, "t"),
         level_before=_sum(form, level, "p"),
@@ -238,22 +246,22 @@ def _sum(form: Form, expression: str, alias: str) -> sql.Composed:
     return sql.SQL(" ").join(parts)
 
 
-def _unique_in_year(form: Form, rule: Rule) -> sql.Composed:
+def _unique_in_year(form: Form, rule: Rule, names: Names) -> sql.Composed:
     field = form.by_name[rule.definition["field"]]
     return sql.SQL(
         """select distinct on (t.submission_id, t.row_no)
                   t.submission_id, t.row_no, t.block_no, t.sheet_row, t.{shown}::text, {name}, t.{field}::text, null, null, s.week
            from pg_temp.incoming i
-           join pg_temp.{incoming} t on t.submission_id = i.submission_id
-           join {raw} o on o.{field} = t.{field}
-           join intake.accepted_submission s on s.submission_id = o.submission_id
-           where i.submission_id = any(%(ids)s) and s.form = i.form and s.county_code = i.county_code and s.week <> i.week
-             and left(s.week, 4) = left(i.week, 4)
+           join {incoming} t on t.submission_id = i.submission_id
+           join intake.accepted_submission s on s.form = i.form and s.county_code = i.county_code and s.week <> i.week
+               and left(s.week, 4) = left(i.week, 4)
+           join {raw} o on o.submission_id = s.submission_id and o.{field} = t.{field}
+           where i.submission_id = any(%(ids)s)
            order by t.submission_id, t.row_no, s.week"""
-    ).format(**_names(form), name=sql.Literal(field.name), field=sql.Identifier(field.name))
+    ).format(**names, name=sql.Literal(field.name), field=sql.Identifier(field.name))
 
 
-def _outlier(form: Form, rule: Rule) -> sql.Composed:
+def _outlier(form: Form, rule: Rule, names: Names) -> sql.Composed:
     """Robust outlier of the change since the last accepted week (Hampel: distance from the median in units of the
     median absolute deviation × 1.4826), against the row's own history and against the other counties' last change.
     """
@@ -263,7 +271,7 @@ def _outlier(form: Form, rule: Rule) -> sql.Composed:
                select t.submission_id, t.row_no, t.block_no, t.sheet_row, t.{key} as key, t.{shown}::text as shown, i.county_code, i.week,
                       t.{field} as now, p.{field} as before, t.{field}::float8 / nullif(p.{field}, 0) - 1 as rate
                from pg_temp.incoming i
-               join pg_temp.{incoming} t on t.submission_id = i.submission_id
+               join {incoming} t on t.submission_id = i.submission_id
                join {raw} p on p.submission_id = i.previous_id and p.{key} = t.{key}
                where i.submission_id = any(%(ids)s) and t.change_reason is null and not i.explained
                  and abs(t.{field} - p.{field}) > {least_persons} and abs(t.{field} - p.{field}) > {least_rate} * p.{field}
@@ -308,7 +316,7 @@ def _outlier(form: Form, rule: Rule) -> sql.Composed:
                   and coalesce(abs(c.rate - peer.median) > {scores} * peer.spread, true))
            order by 1, 2"""
     ).format(
-        **_names(form),
+        **names,
         **{k: sql.Literal(v) for k, v in OUTLIER.items()},
         form=sql.Literal(form.code),
         name=sql.Literal(name),

@@ -6,6 +6,7 @@ import re
 from collections import Counter
 from dataclasses import dataclass, field
 from decimal import Decimal
+from operator import itemgetter
 from typing import Any
 
 from ingestion.contracts import Field, Form
@@ -150,7 +151,9 @@ class Assembly:
         start = self.reading.rows
         blocks = self._blocks(group)
         count = len(group.rows)
-        cells = {name: self._cells(group, number, column) for name, (number, column) in group.fields.items()}
+        sheets = [[t.grid.rows[r[n]] for r in group.rows] for n, t in enumerate(group.tables)]
+        cells = {name: self._cells(group, number, column, sheets[number]) for name, (number, column) in group.fields.items()}
+        del sheets
         converted: dict[str, Converted] = {}
         lines = [t.unit or unit_line for t in group.tables]
         units: dict[str, str | None] = {}
@@ -182,10 +185,11 @@ class Assembly:
         self._problems(group, start, cells, converted)
         self._total_rows(group, start, units)
 
-    def _cells(self, group: Group, number: int, column: Column) -> list[Any]:
+    def _cells(self, group: Group, number: int, column: Column, data: list[list]) -> list[Any]:
+        """The cells of a column; ``data`` are the table's data rows."""
         table, col = group.tables[number], column.col
         rows = table.grid.rows
-        cells = [rows[r[number]][col] for r in group.rows]
+        cells = list(map(itemgetter(col), data))
         if column.field is None or column.field.kind == "key":
             return cells
         for (top, left), (bottom, right) in table.grid.merged:
@@ -208,17 +212,21 @@ class Assembly:
         """Block number of each row. Rows whose parts stand at other distances from each other are of other blocks."""
         reading, numbers = self.reading, {}
         result = []
+        if len(group.tables) == 1 and group.rows:  # parts that stand apart are none
+            self._new_block(group, (0,))
+            return [len(reading.blocks)] * len(group.rows)
         for rows in group.rows or [tuple(t.bottom for t in group.tables)]:
             offsets = tuple(r - rows[0] for r in rows)
             if offsets not in numbers:
-                numbers[offsets] = len(reading.blocks) + 1
-                first = group.tables[0]
-                sources = {n: ColumnSource(c.col, c.heading, "1", offsets[t]) for n, (t, c) in group.fields.items()}
-                reading.blocks.append(
-                    Block(len(reading.blocks) + 1, first.grid.member, first.grid.name, (first.top + 1, first.bottom + 1), sources)
-                )
+                self._new_block(group, offsets)
+                numbers[offsets] = len(reading.blocks)
             result.append(numbers[offsets])
         return result if group.rows else []
+
+    def _new_block(self, group: Group, offsets: tuple[int, ...]) -> None:
+        reading, first = self.reading, group.tables[0]
+        sources = {n: ColumnSource(c.col, c.heading, "1", offsets[t]) for n, (t, c) in group.fields.items()}
+        reading.blocks.append(Block(len(reading.blocks) + 1, first.grid.member, first.grid.name, (first.top + 1, first.bottom + 1), sources))
 
     def _factors(self, blocks: list[int], group: Group, units: dict[str, str | None]) -> None:
         for number in set(blocks):
@@ -331,11 +339,6 @@ class Assembly:
                         faults[i] = mend
             number, column = group.fields[f.name]
             grid = group.tables[number].grid
-            if grid.unresolved is not frozenset and f.kind != "declared" and None in result.values:
-                unresolved = grid.unresolved()
-                for i, v in enumerate(result.values):
-                    if v is None and (group.rows[i][number], column.col) in unresolved:
-                        faults[i] = Problem("GEN-REQ" if f.required else "GEN-TYPE", "公式没有计算结果", "请用 Excel 打开并保存一次，使公式得出结果，或直接填数")
             for i, problem in faults.items():
                 written = plain(cells[f.name][i])
                 shown = mask(written) if f.personal and written else written

@@ -13,7 +13,7 @@ import re
 import struct
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import python_calamine
 from python_calamine import CalamineWorkbook
@@ -28,14 +28,17 @@ MAX_RATIO = 150  # unpacked to packed; sheets of a report seldom pass 40
 RATIO_FROM = 20 * 1024**2  # smaller parts may be as dense as they like
 MAX_MEMBERS = 1000
 MAX_CELLS = 40_000_000  # of the rectangle that a sheet's cells span, filled or not
+SHEET_ROWS, SHEET_COLUMNS = 1_048_576, 16_384  # of the format itself
+LONG_LIST = 32 * 1024**2  # bytes of text
 MAX_COLUMNS = 512  # the widest form has 16
 
 DAMAGED = (zipfile.BadZipFile, zlib.error, struct.error, lzma.LZMAError, NotImplementedError, EOFError, OSError, RuntimeError, ValueError, KeyError)
 
 _SHEET_PART = re.compile(r"xl/worksheets/[^/]+\.xml$", re.IGNORECASE)
 # Cells that could span a large rectangle: columns from AA on, rows from 200,000 on
-_FAR_REFERENCE = re.compile(rb' r="(?:[A-Z]{2}|[A-Z]?(?:[2-9]\d{5}|\d{7}))')
-_FAR_CELL = re.compile(rb"""\sr\s*=\s*["']([A-Z]{0,3})(\d+)["']""")
+_FAR_REFERENCE = re.compile(rb' r="(?:[A-Za-z]{2}|[A-Za-z]?(?:[2-9]\d{5}|\d{7}))')
+_FAR_CELL = re.compile(rb"""\sr\s*=\s*["']([A-Za-z]{0,40})(\d+)["']""")
+_COUNT = re.compile(rb"""\b(?:uniqueCount|count)\s*=\s*["'](\d+)["']""")
 
 
 class Refusal(Exception):
@@ -135,6 +138,8 @@ def _check_parts(archive: zipfile.ZipFile, infos: list[zipfile.ZipInfo]) -> bool
         except DAMAGED as error:
             raise Refusal("文件不完整或已损坏，无法打开，请重新导出后报送。") from error
         if not _SHEET_PART.match(info.filename):
+            if any(int(n[:18]) > len(content) for n in _COUNT.findall(content[:4000])):
+                raise Refusal("文件不完整或已损坏，无法打开，请重新导出后报送。")  # room is set aside for as many strings as it claims
             if b"<!DOCTYPE" in content[:2000]:
                 raise Refusal("文件含有不允许的内容定义，没有打开，请另存为新工作簿后报送。")
             continue
@@ -144,8 +149,8 @@ def _check_parts(archive: zipfile.ZipFile, infos: list[zipfile.ZipInfo]) -> bool
             rows = columns = 1
             for letters, digits in _FAR_CELL.findall(content):
                 rows = max(rows, int(digits[:8]))
-                columns = max(columns, _column_number(letters))
-            if rows * columns > MAX_CELLS:
+                columns = max(columns, _column_number(letters.upper()))
+            if rows * columns > MAX_CELLS or columns > SHEET_COLUMNS or rows > SHEET_ROWS:
                 raise Refusal("工作表在极远的单元格里有内容，范围大得反常，没有打开，请删去表外的内容后报送。")
     return unresolved
 
@@ -202,15 +207,15 @@ def _text(data: bytes, member: str) -> Iterator[Grid]:
     start = data[:4096].lstrip(b"\xef\xbb\xbf \t\r\n").lower()
     if start.startswith(b"<") or b"<html" in start or b"<table" in start:
         raise Refusal("文件实际是网页（HTML 或 XML）改了扩展名，不是 Excel 工作簿，请用 Excel 另存为 .xlsx 后报送。")
-    text = _decoded(data)
-    if text is None:
+    encoding, head = _encoding(data)
+    if encoding is None:
         raise Refusal("文件不是 Excel 工作簿，也不是文本表格，请用 .xlsx、.xls 或 .csv 报送。")
-    head = text[:20_000]
     delimiter = max(",\t;", key=head.count)
     if not head.count(delimiter):
         raise Refusal("文件里没有表格，请用 .xlsx、.xls 或 .csv 报送。")
     try:
-        rows = [row[:MAX_COLUMNS] for row in csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)]
+        read = csv.reader(io.TextIOWrapper(io.BytesIO(data), encoding, newline=""), delimiter=delimiter)
+        rows = _shared(read) if len(data) > LONG_LIST else [row[:MAX_COLUMNS] for row in read]
     except csv.Error as error:
         raise Refusal("CSV 文件的格式有误，无法分列，请用 Excel 重新导出后报送。") from error
     width = max(map(len, rows), default=0)
@@ -219,11 +224,19 @@ def _text(data: bytes, member: str) -> Iterator[Grid]:
     yield Grid(member, "", rows)
 
 
-def _decoded(data: bytes) -> str | None:
+def _shared(rows: Iterable[list[str]]) -> list[list[str]]:
+    """The rows of a long list; a short text that comes again is kept once, or a million rows would not fit into memory."""
+    known: dict[str, str] = {}
+    share = known.setdefault
+    return [[share(cell, cell) if len(cell) <= 10 else cell for cell in row[:MAX_COLUMNS]] for row in rows]
+
+
+def _encoding(data: bytes) -> tuple[str | None, str]:
+    """Encoding of a text, None if it is none, and how it begins."""
     if data.startswith((b"\xff\xfe", b"\xfe\xff")):
         encodings = ["utf-16"]
     elif b"\x00" in data[:4096]:
-        return None
+        return None, ""
     else:
         encodings = ["utf-8-sig", "gb18030"]
     for encoding in encodings:
@@ -232,5 +245,5 @@ def _decoded(data: bytes) -> str | None:
         except UnicodeDecodeError:
             continue
         control = sum(c < " " and c not in "\t\r\n" for c in text[:2000])
-        return text if control == 0 else None
-    return None
+        return (encoding if control == 0 else None), text[:20_000]
+    return None, ""

@@ -71,17 +71,28 @@ class Converter:
     def column(self, field: Field, cells: list[Any], unit: str | None = None) -> Converted:
         """Convert a column. ``unit``: what a bare number is in — a money unit, or % for a percent. Blanks become None."""
         one, blank = self._one(field, unit), self._blanks_of(field)
-        memo: dict[Any, tuple] = {}
+        key = one == self._free_key and not any(w.isascii() for w in (*self._summaries, *self._summary_beginnings))
+        if key or one is _free_text or one is _identifier:
+            plainly = _plain_texts(cells, blank, ascii_only=one is not _free_text)
+            if plainly is not None:
+                return Converted(plainly)
+        memo: dict[Any, Any] = {}
+        problems: dict[Any, Problem] = {}
+        texts: dict[Any, str] = {}
         for cell in set(cells):  # columns repeat themselves: each text is converted once
             if cell is None or (type(cell) is str and says_nothing(cell, blank)):
-                memo[cell] = (None, None, None)
-            else:
-                memo[cell] = one(cell)
-        result = Converted([memo[cell][0] for cell in cells])
-        if any(m[1] is not None for m in memo.values()):
-            result.problems = {i: memo[c][1] for i, c in enumerate(cells) if memo[c][1] is not None}
-        if any(m[2] is not None for m in memo.values()):
-            result.texts = {i: memo[c][2] for i, c in enumerate(cells) if memo[c][2] is not None}
+                memo[cell] = None
+                continue
+            memo[cell], problem, text = one(cell)
+            if problem is not None:
+                problems[cell] = problem
+            if text is not None:
+                texts[cell] = text
+        result = Converted(list(map(memo.__getitem__, cells)))
+        if problems:
+            result.problems = {i: problems[c] for i, c in enumerate(cells) if c in problems}
+        if texts:
+            result.texts = {i: texts[c] for i, c in enumerate(cells) if c in texts}
         if field.type == "percent":
             result.signed = {i for i, c in enumerate(cells) if isinstance(c, str) and squeeze(c).endswith((PERCENT, "‰"))}
         return result
@@ -339,6 +350,15 @@ def _identifier(cell: Any) -> tuple:
         value = text if text.isascii() else unicodedata.normalize("NFKC", text).strip()
         return value, None, text if value != text else None
     return plain(cell), None, None
+
+
+def _plain_texts(cells: list[Any], blank: frozenset[str], ascii_only: bool) -> list[str | None] | None:
+    """The column itself where every cell is a text that stands for itself or is empty, else None."""
+    if set(map(type, cells)) != {str} or list(map(str.strip, cells)) != cells or (ascii_only and not "".join(cells).isascii()):
+        return None
+    if min(map(len, cells)) <= 8 and any(says_nothing(c, blank) for c in set(cells) if c and len(c) <= 8):
+        return None
+    return [c or None for c in cells] if "" in cells else cells[:]
 
 
 def _free_text(cell: Any) -> tuple:

@@ -7,7 +7,7 @@ Columns are turned into text one at a time because a call for every cell is what
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,6 +17,7 @@ from ingestion.pseudonyms import Pseudonyms
 from ingestion.raw_tables import pseudonym_column, raw_columns
 
 NULL = "\\N"
+PIECE_ROWS = 25_000  # rows made into text at a time: all at once, they take as much memory again as their values
 LARGEST_INTEGER = 2**31 - 1
 _ESCAPES = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r", "\x00": "\ufffd"})
 
@@ -28,7 +29,7 @@ class PreparedForm:
     reading: FormReading  # values, sheet_row, block_no, … emptied
     rows: int
     unreadable_keys: int  # rows whose key is missing or faulty
-    lines: bytes  # '' or rows joined by newlines, in the order of `columns`
+    pieces: list[bytes]  # some thousand rows each, joined by newlines, in the order of `columns`
     columns: tuple[str, ...]  # of raw.<form>, without submission_id
 
     @property
@@ -36,12 +37,11 @@ class PreparedForm:
         """Looked up, not carried: prepared forms travel between processes."""
         return contract_of(self.reading)
 
-    def lines_for(self, submission_id: int) -> bytes:
+    def lines_for(self, submission_id: int) -> Iterator[bytes]:
         """The rows with their submission's number in front; a newline inside a value is escaped, so all are row ends."""
-        if not self.rows:
-            return b""
         start = b"%d\t" % submission_id
-        return start + self.lines.replace(b"\n", b"\n" + start) + b"\n"
+        for piece in self.pieces:
+            yield start + piece.replace(b"\n", b"\n" + start) + b"\n"
 
 
 @dataclass(slots=True)
@@ -79,41 +79,53 @@ def _prepare_form(reading: FormReading, pseudonyms: Pseudonyms) -> PreparedForm:
         _hide_keys(reading, form, pseudonyms)
     keys = reading.values.get(form.key.name) or nothing
     faulty = {f.row_no for f in reading.findings if f.severity == "error" and f.field == form.key.name and f.row_no}
-    columns = {
-        "row_no": list(map(str, range(1, rows + 1))),
-        "block_no": list(map(str, reading.block_no)),
-        "sheet_row": list(map(str, reading.sheet_row)),
-    }
-    for f in form.fields:
-        values = reading.values.get(f.name) or nothing
-        columns[f.name] = column_text(values, f.sql_type)
-        if f.pseudonymised:
-            columns[pseudonym_column(f.name)] = column_text(pseudonyms.of_column(f.name, values), "text")
-    columns["change_reason"] = column_text(reading.change_reason or nothing, "text")
-    columns["extra"] = _json_text(reading.extra or nothing)
-    columns["source_text"] = _json_text(reading.source_text or nothing)
-    if ["submission_id", *columns] != list(raw_columns(form)):
-        raise AssertionError(f"{form.code}: columns and the raw table have parted")
-    lines = "\n".join(map("\t".join, zip(*columns.values(), strict=True)))
+    order = tuple(raw_columns(form))[1:]
+    pieces = []
+    for begin in range(0, rows, PIECE_ROWS):
+        columns = _columns_of_text(reading, form, pseudonyms, begin, min(begin + PIECE_ROWS, rows))
+        if tuple(columns) != order:
+            raise AssertionError(f"{form.code}: columns and the raw table have parted")
+        pieces.append("\n".join(map("\t".join, zip(*columns.values(), strict=True))).encode("utf-8", "replace"))
     prepared = PreparedForm(
         reading, rows, sum(k is None or n in faulty for n, k in enumerate(keys, 1)),
-        lines.encode("utf-8", "replace"), tuple(columns),
+        pieces, order,
     )
     reading.values, reading.sheet_row, reading.block_no = {}, [], []
     reading.change_reason, reading.extra, reading.source_text = [], [], []
     return prepared
 
 
+def _columns_of_text(reading: FormReading, form: Form, pseudonyms: Pseudonyms, begin: int, end: int) -> dict[str, list[str]]:
+    """Some rows as COPY text, a list a column."""
+    nothing = [None] * (end - begin)
+    part = lambda values: values[begin:end] if values else nothing  # noqa: E731
+    columns = {
+        "row_no": list(map(str, range(begin + 1, end + 1))),
+        "block_no": list(map(str, reading.block_no[begin:end])),
+        "sheet_row": list(map(str, reading.sheet_row[begin:end])),
+    }
+    for f in form.fields:
+        values = part(reading.values.get(f.name))
+        columns[f.name] = column_text(values, f.sql_type)
+        if f.pseudonymised:
+            columns[pseudonym_column(f.name)] = column_text(pseudonyms.of_column(f.name, values), "text")
+    columns["change_reason"] = column_text(part(reading.change_reason), "text")
+    columns["extra"] = _json_text(part(reading.extra))
+    columns["source_text"] = _json_text(part(reading.source_text))
+    return columns
+
+
 def column_text(values: Iterable[Any], sql_type: str) -> list[str]:
     """One column as COPY text: NULL for None, nothing in it that ends a field or a row."""
+    values = list(values)
     if sql_type == "boolean":
         return [NULL if v is None else "t" if v else "f" for v in values]
     if sql_type == "date":
-        return [NULL if v is None else v.isoformat() for v in values]
+        written = {v: v.isoformat() for v in set(values) if v is not None}
+        return [NULL if v is None else written[v] for v in values]
     if sql_type != "text":
         return [NULL if v is None else str(v) for v in values]
-    values = list(values)
-    seen = "".join({v for v in values if v is not None})
+    seen = "".join(filter(None, values))
     if any(c in seen for c in "\\\t\n\r\x00"):
         return [NULL if v is None else v.translate(_ESCAPES) for v in values]
     return [NULL if v is None else v for v in values]

@@ -10,12 +10,14 @@ import re
 from dataclasses import dataclass, field
 from typing import Any
 
+from ingestion.containers import Refusal
 from ingestion.contracts import Field, Form
 from ingestion.grid import Grid, filled, is_empty, plain, squeeze
 from ingestion.recognise import FormHeadings, Recogniser, TitleBlock
 
 TITLE_ROWS = 8  # at most so many rows above a table belong to its title block
 HEADING_ROWS = 4
+MAX_RUNS = 2_000  # headings repeated on every page of the longest list stay well below
 MAX_STRIPPED = 120  # columns; wider sheets are not looked at for forms beside each other
 SMALL_SHEET = 3_000  # rows; in larger ones headings further down must be written like the first ones
 _COLUMN_LETTERS = frozenset(("甲", "乙", "丙", "丁", "A", "B", "C", "栏次", "列次", "栏目", "序号"))
@@ -166,6 +168,8 @@ def _runs_of_headings(grid: Grid, recogniser: Recogniser) -> list[tuple[int, int
         if below is not None and _is_column_numbers(grid.rows[below]):
             bottom = below
         runs.append((top, bottom))
+        if len(runs) > MAX_RUNS:
+            raise Refusal("表头重复的次数多得反常，没有读取，请只保留一个表头后报送。")
         seen |= {c for r in grid.rows[top : bottom + 1] for c in r if isinstance(c, str) and c.strip()}
         row = bottom + 1
     return runs

@@ -7,12 +7,14 @@ old and new rows; it never has to leave the machine.
 
 from __future__ import annotations
 
-import hmac
+import hashlib
 
 from ingestion.raw_tables import pseudonym_column
 from warehouse.settings import Settings
 
 SECRET = "pseudonym_key"
+BLOCK = 64  # bytes of SHA-256's block
+LARGE = 20_000  # rows
 HEX_DIGITS = 32  # 128 bits: no collision among 10^8 households, half the storage of the whole digest
 
 
@@ -34,9 +36,27 @@ class Pseudonyms:
     def of_column(self, field: str, values: list[str | None]) -> list[str | None]:
         """The pseudonyms of a whole column, in order. The field's name is part of what is hashed."""
         column = pseudonym_column(field)
+        if len(values) > LARGE:  # too many to be remembered, and hardly one of them twice
+            return self._hashed(column, values)
         known = self._known.setdefault(column, {})
-        prefix = column.encode("ascii") + b":"
-        for value in {v for v in values if v is not None} - known.keys():
-            message = prefix + value.encode("utf-8", "surrogatepass")
-            known[value] = hmac.digest(self._secret, message, "sha256").hex()[:HEX_DIGITS]
+        unknown = [v for v in dict.fromkeys(values) if v is not None and v not in known]
+        known.update(zip(unknown, self._hashed(column, unknown), strict=True))
         return [None if v is None else known[v] for v in values]
+
+    def _hashed(self, column: str, values: list[str | None]) -> list[str | None]:
+        """HMAC (RFC 2104) written out, since copying the two states that all values share takes a third of the time."""
+        key = self._secret if len(self._secret) <= BLOCK else hashlib.sha256(self._secret).digest()
+        key = key.ljust(BLOCK, b"\0")
+        begun = hashlib.sha256(bytes(b ^ 0x36 for b in key) + column.encode("ascii") + b":").copy
+        sealed = hashlib.sha256(bytes(b ^ 0x5C for b in key)).copy
+        found: list[str | None] = []
+        add = found.append
+        for value in values:
+            if value is None:
+                add(None)
+                continue
+            inner, outer = begun(), sealed()
+            inner.update(value.encode("utf-8", "surrogatepass"))
+            outer.update(inner.digest())
+            add(outer.hexdigest()[:HEX_DIGITS])
+        return found

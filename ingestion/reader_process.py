@@ -14,7 +14,6 @@ import os
 import pickle
 import resource
 import signal
-import struct
 import subprocess
 import sys
 import threading
@@ -148,22 +147,15 @@ class ReaderPool:
 
 
 def _send(stream: BinaryIO, what: object) -> None:
-    data = pickle.dumps(what, protocol=5)
-    stream.write(struct.pack("<Q", len(data)))
-    stream.write(data)
+    pickle.dump(what, stream, protocol=5)  # straight into the pipe: a copy of a long list would double the memory
     stream.flush()
 
 
 def _receive(stream: BinaryIO) -> object:
-    (size,) = struct.unpack("<Q", _exactly(stream, 8))
-    return pickle.loads(_exactly(stream, size))
-
-
-def _exactly(stream: BinaryIO, size: int) -> bytes:
-    data = stream.read(size)
-    if len(data) < size:
-        raise EOFError
-    return data
+    try:
+        return pickle.load(stream)
+    except pickle.UnpicklingError as error:  # cut off in the middle
+        raise EOFError from error
 
 
 def serve(read: Callable[[Question, Pseudonyms], Answer] = read_here) -> None:

@@ -21,9 +21,18 @@ from ingestion.containers import MAX_FILE, Refusal, sheets_of
 from ingestion.contracts import Contracts, Form
 from ingestion.convert import Converter
 from ingestion.grid import Grid, a1, filled, is_empty, plain, squeeze
-from ingestion.layout import Segment, segments_of, side_by_side, settle_doubles
+from ingestion.layout import Segment, segments_of, settle_doubles, side_by_side
 from ingestion.model import FileReading, Finding, FormReading
-from ingestion.recognise import NameHints, Recogniser, full_date_in, name_hints, sunday_of, title_against_week, titles_of, week_in_block
+from ingestion.recognise import (
+    NameHints,
+    Recogniser,
+    full_date_in,
+    name_hints,
+    sunday_of,
+    title_against_week,
+    titles_of,
+    week_in_block,
+)
 from ingestion.reference import Codes
 
 ZONE = ZoneInfo("Asia/Shanghai")
@@ -104,6 +113,7 @@ class _Reader:
         for grid in sheets_of(data, rejected):
             sheets += 1
             found += self._sheet(grid)
+        del data
         for member, reason in rejected:
             self._rejected_member(member, reason)
         if not found and not self.result.findings and not sheets:
@@ -111,8 +121,9 @@ class _Reader:
         if not found and not self.result.findings:
             raise Refusal("文件里没有可读取的报表（只有空表、隐藏表或填表说明），请检查后重新报送。")
         self._counties_and_weeks(found)
-        for group in self._submissions(found):
-            self._form(group)
+        groups = self._submissions(found)
+        for group in groups:
+            self._form(group, alone=len(groups) == 1)
         self._check_name()
 
     def _rejected_member(self, member: str, reason: str) -> None:
@@ -249,7 +260,7 @@ class _Reader:
 
     # One submission
 
-    def _form(self, group: list[_Found]) -> None:
+    def _form(self, group: list[_Found], alone: bool) -> None:
         first = group[0]
         as_of = sunday_of(first.week) if first.week else None
         form = self.recogniser.contracts.form(first.segment.form.code, as_of)
@@ -263,6 +274,9 @@ class _Reader:
         converter = Converter(self.recogniser, self.codes, reading.county_code, reading.week)
         assembly = Assembly(reading, form, [item.segment for item in group], self.recogniser, converter)
         assembly.fill()
+        if alone:
+            for item in group:
+                item.segment.grid.rows = []  # nobody asks for its cells again
         if not reading.empty and not assembly.missing and reading.county_code and reading.week:
             check_form(reading, assembly.totals, form, self.codes)
 

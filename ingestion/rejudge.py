@@ -46,12 +46,12 @@ with newest as (
     select distinct on (form, county_code, week) state <> 'returned' as accepted
     from intake.submission where file_id = %(file)s order by form, county_code, week, version desc, submission_id desc
 ), summary as (
-    select bool_or(accepted) as some, bool_and(accepted) and not exists (
-        select from quality.finding f where f.file_id = %(file)s and f.submission_id is null and f.severity = 'error') as every
+    select bool_or(accepted) as any_accepted, bool_and(accepted) and not exists (
+        select from quality.finding f where f.file_id = %(file)s and f.submission_id is null and f.severity = 'error') as all_accepted
     from newest
 )
 update intake.file set message_zh = %(message)s, finished_at = clock_timestamp(),
-       outcome = case when every then 'loaded' when some then 'partly_loaded' else 'returned' end
+       outcome = case when all_accepted then 'loaded' when any_accepted then 'partly_loaded' else 'returned' end
 from summary where file_id = %(file)s"""
 
 # Late it was and late it stays: nobody sent anything anew
@@ -101,6 +101,8 @@ def read_again(connection: psycopg.Connection, settings: Settings, forms: list[R
         messages = {o.file_id: o.message_zh for o in result.files}
         with connection.transaction():
             for file_id in read:
-                connection.execute(STILL_LATE, {"after": after, "file": file_id})
+                late = connection.execute(STILL_LATE, {"after": after, "file": file_id}).rowcount
+                result.states.update(late=late, corrected=-late)
                 connection.execute(OUTCOME, {"file": file_id, "message": "经豁免后重新审核：" + messages[file_id]})
+    result.states = +result.states  # none that came to nothing
     return result

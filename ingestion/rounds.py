@@ -22,6 +22,7 @@ from warehouse.calendar import Exceptions, due_at, previous_week
 from warehouse.settings import Settings
 
 ANALYSE_ROWS = 5_000  # planners guess badly about a temporary table of that size
+LARGE_ROWS = 20_000  # rows of a form that go straight into raw: hardly any is returned, and copying twice takes twice as long
 
 INCOMING = """
 create temp table if not exists incoming (
@@ -121,32 +122,56 @@ def load_round(connection: psycopg.Connection, settings: Settings, exceptions: E
     for submission_id, version, current_id, week in resolved:
         s = by_id[submission_id]
         s.version, s.current_id, s.previous_week = version, current_id, week
-    _copy_rows(connection, round_)
-    judged = [acceptance.Incoming(s.submission_id, s.form, s.previous_week) for s in round_]
+    staged = [s for s in round_ if not (s.form.rows >= LARGE_ROWS and _load_straight(connection, settings, exceptions, s))]
+    _copy_rows(connection, staged)
+    judged = [acceptance.Incoming(s.submission_id, s.form, s.previous_week) for s in staged]
     for submission_id, findings in acceptance.judge(connection, judged).items():
         by_id[submission_id].findings += findings
-    waived.mark(connection, [(f, s.file.received_at) for s in round_ for f in s.findings], settings.timezone)
-    for s in round_:
+    waived.mark(connection, [(f, s.file.received_at) for s in staged for f in s.findings], settings.timezone)
+    for s in staged:
         s.state = _state(s, exceptions, settings.timezone)
-    _write_submissions(connection, round_)
-    _move_rows(connection, round_)
+    _write_submissions(connection, staged)
+    _move_rows(connection, staged)
     _supersede(connection, round_)
     write_findings(connection, [(s.file.file_id, s.submission_id, f) for s in round_ for f in s.findings])
 
 
-def _copy_rows(connection: psycopg.Connection, round_: list[Submission]) -> None:
+def _load_straight(connection: psycopg.Connection, settings: Settings, exceptions: Exceptions, s: Submission) -> bool:
+    """Copy a long form into raw at once and judge it there: staging it first would take twice as long.
+
+    False, and nothing done, where it turns out that it has to be returned: it then goes the way of all others.
+    """
+    s.state = _state(s, exceptions, settings.timezone)
+    if s.state in ("returned", "empty"):
+        return False
+    with connection.transaction() as attempt:
+        _write_submissions(connection, [s])
+        _copy_rows(connection, [s], straight=True)
+        judged = acceptance.judge(connection, [acceptance.Incoming(s.submission_id, s.form, s.previous_week)], straight=True)
+        found = judged.get(s.submission_id, [])
+        waived.mark(connection, [(f, s.file.received_at) for f in (*s.findings, *found)], settings.timezone)
+        if any(f.severity == "error" and f.status == "open" for f in found):
+            raise psycopg.Rollback(attempt)
+        s.findings += found
+        return True
+    return False
+
+
+def _copy_rows(connection: psycopg.Connection, round_: list[Submission], straight: bool = False) -> None:
+    """Into the temporary tables, or ``straight`` into raw."""
     by_columns: dict[tuple[str, tuple[str, ...]], list[Submission]] = defaultdict(list)
     for s in round_:
         if s.form.rows:
             by_columns[s.form.reading.form, s.form.columns].append(s)
     with connection.cursor() as cursor:
         for (code, columns), submissions in by_columns.items():
-            table = sql.Identifier("pg_temp", "incoming_" + code.lower())
+            table = sql.Identifier("raw", code.lower()) if straight else sql.Identifier("pg_temp", "incoming_" + code.lower())
             names = sql.SQL(", ").join(map(sql.Identifier, ("submission_id", *columns)))
             with cursor.copy(sql.SQL("copy {} ({}) from stdin").format(table, names)) as copy:
                 for s in submissions:
-                    copy.write(s.form.lines_for(s.submission_id))
-            if sum(s.form.rows for s in submissions) >= ANALYSE_ROWS:
+                    for lines in s.form.lines_for(s.submission_id):
+                        copy.write(lines)
+            if not straight and sum(s.form.rows for s in submissions) >= ANALYSE_ROWS:
                 cursor.execute(sql.SQL("analyze {}").format(table))
 
 

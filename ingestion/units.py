@@ -22,6 +22,7 @@ POWERS = {
 }  # fmt: skip
 PERCENT = "%"
 _BRACKETS = re.compile(r"\(([^()]*)\)")
+_LINE = re.compile(r"[,、;:()和及]")
 _TOKENS = re.compile(r"[,、;和及]")
 
 
@@ -54,7 +55,9 @@ class Units:
         for prefix, power in POWERS.items():
             if key.startswith(prefix) and key[len(prefix) :] in self.words:
                 return Unit(key, power, key[len(prefix) :])
-        return None
+        named = self._names.get(key.lower())
+        word = "元" if named == "yuan" else next(iter(sorted(self._by_unit.get(named or "", ()))), None)
+        return Unit(key, Decimal(1), word) if word else None
 
     def canonical(self, text: str) -> str:
         """A contract's unit as the rest of the code knows it: CNY → yuan, hectares → 公顷, 人 → persons; else as written."""
@@ -94,6 +97,15 @@ class Units:
                     return found
         return self.parse(key)
 
+    def in_line(self, line: str) -> list[Unit]:
+        """The units of a 单位 line: 亩、万元, （单位：万亩）, 万亩/万吨 (but 公斤/亩 is a unit of its own)."""
+        found = []
+        for token in _LINE.split(squeeze(line).replace("单位:", "")) if line else ():
+            parts = list(map(self.parse, token.split("/")))
+            if len(parts) == 1 or any(u and u.power != 1 for u in parts):
+                found += [u for u in parts if u]
+        return found
+
     def misplaced(self, field: Field, levels: list[str], known: dict[str, str]) -> str | None:
         """Why the heading of a money column cannot be right: it speaks of another unit, or of one we have no factor for."""
         heading = next((u for u in map(self.in_text, reversed(levels)) if u), None)
@@ -116,7 +128,7 @@ class Units:
             return None, f"列名注明的是“{heading}”，而数据契约规定为数值" if own or field.type == "decimal" else None
         if heading:
             return self._accept(field, own, heading, "列名注明的单位")
-        tokens = [u for u in map(self.parse, _TOKENS.split(squeeze(line).removeprefix("单位:"))) if u] if line else []
+        tokens = self.in_line(line)
         fitting = {u.text: u for u in tokens if own and u.word in own[1]}
         if len({u.power for u in fitting.values()}) > 1:
             return None, f"单位栏同时写有“{'”“'.join(fitting)}”，本列没有注明是哪一种"

@@ -41,6 +41,22 @@ class AirflowApi:
         """Start a run now; returns its id."""
         return self._send("POST", f"/api/v2/dags/{dag}/dagRuns", {"logical_date": None, "conf": conf or {}})["dag_run_id"]
 
+    def variable(self, name: str) -> str | None:
+        """Value of a variable; None where there is none."""
+        try:
+            return self._send("GET", f"/api/v2/variables/{name}")["value"]
+        except urllib.error.HTTPError as error:
+            if error.code == 404:
+                return None
+            raise
+
+    def set_variable(self, name: str, value: str, description: str = "") -> None:
+        body = {"key": name, "value": value, "description": description}
+        if self.variable(name) is None:
+            self._send("POST", "/api/v2/variables", body)
+        else:
+            self._send("PATCH", f"/api/v2/variables/{name}", body)
+
     def runs(self, dag: str, limit: int = 3) -> list[dict[str, Any]]:
         """The newest runs of a DAG, newest first."""
         return self._send("GET", f"/api/v2/dags/{dag}/dagRuns?limit={limit}&order_by=-id")["dag_runs"]
@@ -78,6 +94,6 @@ def describe_tasks(tasks: list[dict[str, Any]]) -> str:
         total, done = sum(counts.values()), counts["success"] + counts["skipped"]
         if total > 1:
             words.append(f"{name} {done}/{total}" + (f" ({counts['failed']} failed)" if counts["failed"] else ""))
-        elif counts["running"] or counts["failed"] or counts["up_for_retry"] or counts["queued"]:
+        elif counts["running"] or counts["failed"] or counts["up_for_retry"] or counts["queued"] or counts["awaiting_input"]:
             words.append(f"{name} {next(iter(counts)).replace('_', ' ')}")
     return ", ".join(words)

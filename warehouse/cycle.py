@@ -24,11 +24,13 @@ import psycopg
 from warehouse import database
 from warehouse.progress import silent
 from warehouse.settings import Settings, WarehouseError
+from warehouse.warm import warm_up
 
 MANIFEST = "arrivals.csv"
 FOLDER_SECONDS = 60  # an empty folder of the inbox is cleared away after that time
 RECEIVED = ".received-"  # prefix of a drop that is being cleared away
 UNREVIEWED = "automatic"  # who approves a publication that nobody was asked about
+FORKED_FILES = 8
 ENOUGH_DISK = 2 * 2**30
 
 log = logging.getLogger(__name__)
@@ -97,6 +99,8 @@ def run_cycle(
         with _step(result, "load"):
             from ingestion.load import load
 
+            if connection.execute("select exists (select from intake.file where outcome is null)").fetchone()[0]:
+                warm_up()
             load(connection, settings, progress=progress)
         _summarise_intake(connection, first, result)
         if not result.files and not something_to_build(connection, settings, now):
@@ -251,7 +255,13 @@ def load_batch(connection: psycopg.Connection, settings: Settings, file_ids: lis
            order by received_at, file_id""",
         [file_ids],
     ).fetchall()
-    return load(connection, settings, file_ids=[number for (number,) in waiting], progress=progress) if waiting else None
+    if not waiting:
+        return None
+    from warehouse.forked_reader import ForkedReader
+
+    # a fork starts at once; the pool's own processes take a second each, and pay from a handful of files on
+    pool = ForkedReader(settings) if len(waiting) <= FORKED_FILES else None
+    return load(connection, settings, file_ids=[number for (number,) in waiting], progress=progress, pool=pool)
 
 
 def outcome_of(connection: psycopg.Connection, file_ids: list[int]) -> str:
@@ -328,11 +338,18 @@ def check_run(connection: psycopg.Connection, check_run_id: int) -> dict:
     return dict(zip(("verdict", "blocking_zh", "publish_week", "errors", "warnings"), row, strict=True))
 
 
-def publish_judged(connection, settings: Settings, check_run_id: int, approve_as: str | None, result: CycleResult) -> None:
-    """Publish what was judged and note number, week and rows in ``result``; 'nothing' if nothing changed."""
+def publish_judged(
+    connection, settings: Settings, check_run_id: int, approve_as: str | None, result: CycleResult, note: str | None = None
+) -> None:
+    """Publish what was judged and note number, week and rows in ``result``; 'nothing' if nothing changed.
+
+    Raises WarehouseError if the run blocks, or if something was built after it: nobody has judged that.
+    """
+    from warehouse.approval import require_current
     from warehouse.publication import publish
 
-    publication = publish(connection, settings, check_run_id=check_run_id, approved_by=approve_as or UNREVIEWED)
+    require_current(connection, check_run_id)
+    publication = publish(connection, settings, check_run_id=check_run_id, approved_by=approve_as or UNREVIEWED, note=note)
     if publication is None:
         return
     latest = latest_publication(connection)

@@ -6,7 +6,6 @@ hangs or eats all memory still takes only the fork with it.
 
 from __future__ import annotations
 
-import contextlib
 import ctypes
 import os
 import pickle
@@ -63,9 +62,9 @@ class ForkedReader:
     def _answer(self, question: Question, writable: int) -> None:
         """The fork's whole life. It leaves by ``_exit``: connections and handlers are its parent's."""
         try:
-            with contextlib.suppress(OSError):
-                os.dup2(os.open(os.devnull, os.O_RDWR), 1)  # whatever a library prints may quote a cell
-                os.dup2(1, 2)
+            sys.stdout = sys.stderr = open(os.devnull, "w")  # noqa: SIM115  whatever a library prints may quote a cell
+            os.dup2(sys.stdout.fileno(), 1)
+            os.dup2(1, 2)
             for number in (signal.SIGALRM, signal.SIGTERM):
                 signal.signal(number, signal.SIG_DFL)  # the alarm ends the process, whatever it is in
             if sys.platform == "linux":

@@ -32,6 +32,7 @@ SEED = 2020
 READY_SECONDS = 180
 QUIET_BEFORE_NUDGE = 8.0  # seconds without any run before one is started anew
 DATABASE_SECONDS = 5.0  # between two looks at whether the database is up
+APPROVE = "warehouse_approve"  # Airflow variable that the gate reads
 INTAKE, BUILD = "receive_and_load", "build_and_publish"
 
 
@@ -211,7 +212,11 @@ class Supervisor:
         """The backfill as one publication, then the last week as a county's ordinary week. Skips what is done."""
         weeks = self.state.get("weeks", self.weeks)
         demo = self.settings.home / "demo"
-        for name, folder in (("backfill", demo / "backfill"), ("weekly", demo / f"week{weeks}")):
+        if not self.state.get("weekly_published") and not self.state.get("approval_set") and self.api.variable(APPROVE) is None:
+            # nobody is asked about the demonstration; whoever has chosen already keeps the choice
+            self.api.set_variable(APPROVE, "never", "When a person has to approve a publication: never, on_warnings, always")
+            self._note(approval_set=True)
+        for name, folder in (("backfill", demo / "backfill"), ("weekly", demo / f"week{weeks:02d}")):
             if self.state.get(f"{name}_published"):
                 continue
             before = self._publications()
@@ -221,6 +226,10 @@ class Supervisor:
                 self._trigger(INTAKE)
             self._watch(name, self.state.get(f"{name}_after", before))
             self._note(**{f"{name}_published": True})
+        if self.state.get("approval_set"):
+            if self.api.variable(APPROVE) == "never":
+                self.api.set_variable(APPROVE, "on_warnings")
+            self._note(approval_set=False)
 
     def _drop(self, folder: Path) -> None:
         """Put a folder into the inbox in one step: nobody may see half of it."""
@@ -338,6 +347,8 @@ class Supervisor:
             f"Quality pages     {home / 'reports' / 'quality' / 'index.html'}",
             f"Database          psql '{database.url(self.settings)}'   (or: warehouse psql)",
             f"A file of yours   check it:  warehouse check FILE      load it:  cp FILE {self.settings.inbox}/   (taken within a minute)",
+            f"Approval          a week with warnings waits for you at {self.services.address}/required_actions",
+            f"                  to be asked never or always: Admin → Variables → {APPROVE}, now {self._approval()}",
             f"Back to counties  {self.settings.outbox}",
         ]
         self.progress.clear()
@@ -350,6 +361,11 @@ class Supervisor:
             time.sleep(2.0)
 
     # -- inside ------------------------------------------------------------------------------------
+
+    def _approval(self) -> str:
+        with contextlib.suppress(OSError):
+            return self.api.variable(APPROVE) or "on_warnings"
+        return "not to be had"
 
     @property
     def state(self) -> dict:

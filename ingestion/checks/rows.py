@@ -188,9 +188,9 @@ def check_id_number(subject: Subject, rule: Rule) -> None:
     name = rule.definition["field"]
     provinces = frozenset(subject.codes.provinces)
     born_by = subject.context["as_of_date"] or dt.date.max
-    fault = identity.fault
-    for i, number in enumerate(subject.column(name)):
-        if number is not None and (what := fault(number, provinces, born_by)):
+    numbers = subject.column(name)
+    for i in identity.suspects(numbers, provinces, born_by):
+        if what := identity.fault(numbers[i], provinces, born_by):
             zh = subject.form.by_name[name].zh
             message = f"{subject.row_name(i)}“{zh}”{subject.given(i, name)}{_IDENTITY_FAULTS[what]}，{subject.failed(rule)}。"
             subject.add(rule, message, row=i, field=name)

@@ -11,7 +11,7 @@ import psycopg
 from psycopg import sql
 
 from ingestion.contracts import contracts
-from reporting.site.figures import Headline, Measure
+from reporting.site.figures import Headline
 
 
 @dataclass
@@ -72,17 +72,19 @@ def _of(connection: psycopg.Connection, headline: Headline, week: str) -> dict[s
             if column:
                 top, bottom = (row + (column.get("row_offset") or 0) for row in (first, last))
                 cells = f"{column['col']}{top}" + (f":{column['col']}{bottom}" if bottom > top else "")
-                source.cells.setdefault(name, []).append("／".join(filter(None, [block.get("member"), block.get("sheet") or sheet])) + f"!{cells}")
+                place = "／".join(filter(None, [block.get("member"), block.get("sheet") or sheet]))
+                source.cells.setdefault(name, []).append(f"{place}!{cells}" if place else cells)
     return found
 
 
-def commands(headline: Headline, measure: Measure, week: str, county: str | None) -> list[str]:
-    """`warehouse trace …` for every column that a figure is made of; none where it is counted rather than added up."""
+def commands(headline: Headline, week: str, county: str | None) -> dict[str, str]:
+    """Field → `warehouse trace …` for every column that figures are made of; none for what is counted, not added up."""
     row = re.search(r"'(\w+)'", headline.where)
-    if not measure.value.startswith("sum(") or (row and not county):
-        return []
+    if row and not county:
+        return {}
     parts = ["warehouse", "trace", "--mart", headline.mart]
     parts += ["--week", week] if headline.weekly else []
     parts += ["--county", county] if county else []
     parts += ["--key", row[1] if row else "*"]
-    return [shlex.join([*parts, "--column", name]) for name in measure.needs]
+    names = dict.fromkeys(n for m in headline.measures if m.value.startswith("sum(") for n in m.needs)
+    return {name: shlex.join([*parts, "--column", name]) for name in names}

@@ -115,6 +115,8 @@ def test_columns_get_names_that_a_table_can_have(tmp_path):
         ("播种面积（万亩）", None, Decimal("1507500")),
         ("播种面积", "亩、吨", Decimal("150.75")),
         ("播种面积", "万亩、吨", Decimal("1507500")),
+        ("播种面积", "（万亩）", Decimal("1507500")),
+        ("播种面积", "万亩/吨", Decimal("1507500")),
         ("播种面积（亩）", "万亩", Decimal("150.75")),  # the heading goes before the line
         ("播种面积", None, Decimal("150.75")),
     ],
@@ -150,6 +152,15 @@ def test_money_in_yuan_and_in_the_unit_that_the_contract_wants(tmp_path):
         assert errors(form) == set() and sum(form.values["value"]) == expected
     undecided = only(read(tmp_path, known(tmp_path / "c", contract(nodes[:1] + [nodes[1] | {"customProperties": [{"property": "unit", "value": "元"}]}])), rows, ["地区", "投入"]))
     assert errors(undecided) == {("GEN-TYPE", "value")}  # yuan or ten thousand yuan: nobody says
+
+
+def test_a_unit_in_brackets_above_the_table(tmp_path):
+    book = openpyxl.Workbook()
+    for row in [["粮食生产情况统计表"], ["填报单位：右江区", "截至日期：2020年6月14日", "（单位：万亩、吨）"], ["地区", "播种面积", *HEADINGS[2:]], *ROWS]:
+        book.active.append(row)
+    book.save(tmp_path / "表.xlsx")
+    form = only(read_file(tmp_path / "表.xlsx", received_at=RECEIVED, contracts=known(tmp_path / "c", contract())))
+    assert errors(form) == set() and sum(form.values["sown_area"]) == Decimal("1507500")
 
 
 def test_persons_under_a_heading_in_ten_thousands(tmp_path):

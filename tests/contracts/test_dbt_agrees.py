@@ -6,6 +6,7 @@ import pytest
 import yaml
 
 from ingestion.contracts import contracts
+from ingestion.expressions import Expression, expression
 from ingestion.raw_tables import raw_columns
 from warehouse import dbt_sources
 from warehouse.dbt_sources import PROJECT
@@ -95,3 +96,15 @@ def test_exposures_rest_on_every_fact():
     document = yaml.safe_load((PROJECT / "models/marts/exposures.yml").read_text(encoding="utf-8"))
     for exposure in document["exposures"]:
         assert set(dbt_sources.forms_of_marts()) <= {ref[5:-2] for ref in exposure["depends_on"]}
+
+
+@pytest.mark.parametrize("code", CODES)
+def test_every_derived_column_says_what_it_is_made_of(code):
+    about = dbt_sources.marts()["facts"][code]
+    derived, formulas = {d[0] for d in about.get("derived", [])}, about.get("formulas", {})
+    columns = tuple(c["name"] for c in dbt_sources.fact_columns(contracts(), code))
+    assert set(formulas) == derived
+    for name, formula in formulas.items():
+        assert set(formula["inputs"]) <= set(columns) - {name}
+        if "formula" in formula:
+            assert set(Expression.names(expression(formula["formula"], columns).root)) == set(formula["inputs"])

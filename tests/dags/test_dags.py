@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import os
 import subprocess
 import sys
@@ -72,7 +73,7 @@ def test_intake_goes_on_past_a_failed_file_but_the_run_says_so(dags):
 def test_nothing_is_published_that_was_not_judged(dags):
     dag = dags["build_and_publish"]
     assert downstream(dag, "build") == {"judge"}
-    assert "gate" in downstream(dag, "judge") and "publish" in downstream(dag, "gate")
+    assert "gate" in downstream(dag, "judge") and downstream(dag, "gate") == {"publish"}
     assert dag.get_task("publish").trigger_rule == "all_success"
     assert downstream(dag, "publish") == {"report"}
     assert dag.max_active_runs == 1
@@ -103,30 +104,89 @@ def test_only_a_lost_connection_is_tried_again(dags, error, again):
             assert (decision.action.value == "retry") is again, (dag.dag_id, task.task_id)
 
 
-def test_the_gate_stops_a_blocked_week_and_one_that_waits_for_a_person(dags, monkeypatch):
+@pytest.fixture
+def gate(dags, monkeypatch):
+    """The gate of build_and_publish over a check run of the test's choosing; what it puts on record is in ``answers``."""
+    from types import SimpleNamespace
+
+    from warehouse import approval, cycle
+
+    import approval_gate
+
+    operator, scope = dags["build_and_publish"].get_task("gate"), vars(approval_gate)
+    room = SimpleNamespace(run={"verdict": "warnings", "blocking_zh": None}, params=operator_params(dags), variable=None, asked=[], answers=[])
+    monkeypatch.setattr(operator, "check_run_id", 7)
+    monkeypatch.setattr(cycle, "check_run", lambda connection, number: room.run)
+    monkeypatch.setattr(cycle, "clock", lambda settings: dt.datetime(2020, 6, 16, 12, tzinfo=dt.UTC))
+    monkeypatch.setattr(approval, "at_stake", lambda connection, number: approval.Stake(number, "2020-W24", room.run["verdict"], 0))
+    monkeypatch.setattr(approval, "ask", lambda connection, stake, until: room.asked.append((stake.check_run_id, until)))
+    monkeypatch.setattr(approval, "answer", lambda connection, number, decision, by, note=None: room.answers.append((number, decision, by, note)))
+    monkeypatch.setitem(scope, "warehouse_connection", _nothing)
+    monkeypatch.setattr(scope["Variable"], "get", staticmethod(lambda key, default=None: room.variable or default))
+    monkeypatch.setattr(scope["HITLOperator"], "execute", lambda self, context: room.asked.append((self.subject, self.body, self.response_timeout)))
+    room.execute = lambda: operator.execute({"params": room.params})
+    room.resume = lambda event: operator.execute_complete({"params": room.params}, event)
+    return room
+
+
+def operator_params(dags) -> dict:
+    return {name: dags["build_and_publish"].params[name] for name in ("approve", "approved_by", "answer_within_hours")}
+
+
+def test_the_gate_stops_a_blocked_week_whatever_the_policy(gate):
     from airflow.sdk.exceptions import AirflowFailException
 
-    from warehouse import cycle
+    gate.run = {"verdict": "blocked", "blocking_zh": "行数不符"}
+    for more in ({}, {"approve": "never"}, {"approved_by": "李科长"}):
+        gate.params |= more
+        with pytest.raises(AirflowFailException, match="行数不符"):
+            gate.execute()
+    assert gate.asked == []
 
-    function = dags["build_and_publish"].get_task("gate").python_callable
-    scope = function.__globals__
-    run = {"verdict": "blocked", "blocking_zh": "行数不符"}
-    approve = {"approve": "never"}
-    monkeypatch.setattr(cycle, "check_run", lambda connection, number: run)
-    monkeypatch.setitem(scope, "warehouse_connection", _nothing)
-    monkeypatch.setitem(scope, "get_current_context", lambda: {"params": approve})
-    with pytest.raises(AirflowFailException, match="行数不符"):
-        function(7)
-    run["verdict"] = "warnings"
-    assert function(7) == 7
-    approve["approve"] = "on_warnings"
-    with pytest.raises(AirflowFailException, match="--check-run 7"):
-        function(7)
-    run["verdict"] = "clean"
-    assert function(7) == 7
-    approve["approve"] = "always"
-    with pytest.raises(AirflowFailException):
-        function(7)
+
+@pytest.mark.parametrize(
+    ("verdict", "approve", "variable", "asks"),
+    [
+        ("clean", None, None, False),
+        ("warnings", None, None, True),  # what an ordinary week does
+        ("warnings", None, "never", False),
+        ("clean", None, "always", True),
+        ("warnings", "never", "always", False),  # the run's own word counts before the variable's
+        ("clean", "always", "never", True),
+    ],
+)
+def test_a_person_is_asked_where_the_policy_says_so(gate, verdict, approve, variable, asks):
+    gate.run, gate.variable = {"verdict": verdict, "blocking_zh": None}, variable
+    gate.params["approve"] = approve
+    passed = gate.execute()
+    assert bool(gate.asked) is asks
+    if not asks:
+        assert passed == {"check_run_id": 7, "approved_by": "", "note": None}
+    else:
+        (number, _until), (subject, body, wait) = gate.asked
+        assert number == 7 and "2020-W24" in subject and "检查批次 7" in body and wait.total_seconds() == 24 * 3600
+
+
+def test_who_approves_in_advance_is_not_asked_and_stands_in_the_ledger(gate):
+    gate.params["approved_by"] = "李科长"
+    assert gate.execute() == {"check_run_id": 7, "approved_by": "李科长", "note": None}
+    assert gate.asked == []
+
+
+def answered(option: str, note: str | None) -> dict:
+    return {"chosen_options": [option], "params_input": {"note": note}, "responded_at": dt.datetime.now(dt.UTC), "responded_by_user": {"id": "1", "name": "王审核"}}
+
+
+def test_the_answer_is_on_record_and_a_rejected_or_unanswered_week_is_skipped(gate):
+    import approval_gate
+    from airflow.sdk.exceptions import AirflowSkipException
+
+    assert gate.resume(answered(approval_gate.APPROVE, "已电话核实 ")) == {"check_run_id": 7, "approved_by": "王审核", "note": "已电话核实"}
+    with pytest.raises(AirflowSkipException, match="王审核 rejected.*等更正"):
+        gate.resume(answered(approval_gate.REJECT, "等更正"))
+    with pytest.raises(AirflowSkipException, match="last publication stands"):
+        gate.resume({"error": "too late", "error_type": "timeout"})
+    assert gate.answers == [(7, "approved", "王审核", "已电话核实"), (7, "rejected", "王审核", "等更正"), (7, "lapsed", None, None)]
 
 
 class _nothing:
@@ -149,4 +209,4 @@ def test_a_refused_connection_reaches_the_retry_policy_as_the_drivers_error(dags
 def test_no_dag_holds_sql():
     for path in DAGS.glob("*.py"):
         text = Path(path).read_text(encoding="utf-8").lower()
-        assert "select " not in text and "execute(" not in text, path.name
+        assert "select " not in text and "connection.execute(" not in text, path.name

@@ -38,7 +38,7 @@ FIGURES, SEED = 240, 7
 _numbers = itertools.count(1)
 # what the derived columns mean, written down a second time
 DERIVED = {
-    "average_subsidy": lambda r: r["paid_households"] and (r["paid_subsidy"] / r["paid_households"]).quantize(Decimal("0.01"), ROUND_HALF_UP) or None,
+    "average_subsidy": lambda r: (r["paid_subsidy"] / r["paid_households"]).quantize(Decimal("0.01"), ROUND_HALF_UP) if r["paid_households"] else None,
     "zero_employment_households": lambda r: r["willing_households"] - r["employed_households"],
     "monitored_households": lambda r: r["unstable_households"] + r["marginal_households"],
     "monitored_persons": lambda r: r["unstable_persons"] + r["marginal_persons"],

@@ -125,3 +125,25 @@ def test_progress_in_a_log_file_is_a_line_now_and_then(tmp_path):
         lines = stream.read().splitlines()
     assert 2 <= len(lines) < 20
     assert lines[-1].endswith("load: files 1,000/1,000")
+
+
+def test_check_reads_by_contracts_of_others(home, tmp_path):
+    import openpyxl
+
+    (tmp_path / "contracts").mkdir()
+    (tmp_path / "contracts" / "crops.yaml").write_text(
+        "{apiVersion: v3.0.0, kind: DataContract, id: crops, version: 1.0.0, status: active, name: 粮食生产统计表, schema: [{name: crops, properties: ["
+        "{name: region, businessName: 地区, logicalType: string, primaryKey: true}, {name: area, businessName: 播种面积（亩）, logicalType: number},"
+        "{name: note, businessName: 说明, logicalType: string, logicalTypeOptions: {pattern: x}}]}]}",
+        encoding="utf-8",
+    )
+    book = openpyxl.Workbook()
+    for row in (["粮食生产统计表"], ["填报单位：右江区", "截至日期：2020年6月14日"], ["地区", "播种面积（万亩）", "说明"], ["甲镇", 1.5, ""], ["乙镇", 2, ""], ["合计", 3.5, ""]):
+        book.active.append(row)
+    book.save(tmp_path / "表.xlsx")
+    answer = CliRunner().invoke(main, ["check", str(tmp_path / "表.xlsx"), "--contracts", str(tmp_path / "contracts"), "--now", "2020-06-15T12:00"])
+    assert answer.exit_code == 0, answer.output
+    assert "CROPS" in answer.stdout and "35000亩" in answer.stdout and "pattern 未检查" in answer.stdout
+    (tmp_path / "contracts" / "crops.yaml").write_text("kind: DataContract", encoding="utf-8")
+    answer = CliRunner().invoke(main, ["check", str(tmp_path / "表.xlsx"), "--contracts", str(tmp_path / "contracts")])
+    assert answer.exit_code == 2 and "crops.yaml: schema" in answer.stderr

@@ -68,7 +68,7 @@ if (page) {
       const figures = document.createElement("dl");
       for (const [name, value] of [["填报", r.v], ["应为", r.e], ["差额", r.d]]) if (value) figures.append(text("dt", name), text("dd", value));
       cell(...(figures.children.length ? [figures] : [])).className = "values";
-      const since = r.l === "resolved" ? (r.z ? `${r.z} 起没有` : "") : r.l === "new" || r.l === "waived" ? "" : `自 ${r.i}`;
+      const since = r.l === "resolved" ? (r.z === r.w ? "重报时已改正" : r.z ? `${r.z} 起没有` : "") : r.l === "new" || r.l === "waived" ? "" : `自 ${r.i}`;
       const lines = [text("span", meta.lives[r.l], `life ${r.l}`)];
       for (const line of [since, `${meta.owners[r.o]}整改`]) if (line) lines.push(document.createElement("br"), text("span", line, "muted"));
       cell(...lines).className = "nowrap";

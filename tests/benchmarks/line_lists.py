@@ -1,0 +1,95 @@
+"""Long payout lists against the fastest way to read their cells and one bare COPY, and against pandas."""
+
+from __future__ import annotations
+
+import gc
+from pathlib import Path
+
+import psycopg
+from python_calamine import CalamineWorkbook
+
+from tests.benchmarks import payouts
+from tests.benchmarks.figure import Figure, Workshop, against, peak_megabytes, seconds, within
+from tests.benchmarks.loading import load_all, receive_one
+from warehouse import database
+
+PIECE = 1 << 20
+
+
+def workbook(shop: Workshop, samples: int, rows: int = 100_000) -> list[Figure]:
+    """A payout list as .xlsx: read, checked by all its rules and loaded."""
+    path = payouts.write_xlsx(shop.folder / "payouts.xlsx", rows)
+    reading = {"fastexcel": [], "fastexcel as text": [], "calamine": []}
+    ours, copying = [], []
+    for _ in range(samples):
+        for name, read in READERS.items():
+            reading[name].append(seconds(lambda read=read: read(path)))
+        own, bare = _load_and_copy(shop, path, rows)
+        ours.append(own)
+        copying.append(bare)
+    fastest = min(reading, key=lambda name: sorted(reading[name])[len(reading[name]) // 2])
+    peer = [a + b for a, b in zip(reading[fastest], copying, strict=True)]
+    slow = [seconds(lambda: _pandas(shop, path)) for _ in range(min(samples, 2))]
+    with shop.home() as settings:
+        memory = peak_megabytes(["tests.benchmarks.loading", str(path)], {"WAREHOUSE_HOME": str(settings.home), "WAREHOUSE_URL": settings.url})
+    return [
+        against("payouts_xlsx", 2.0, ours, peer, rows=rows, peer_is=f"{fastest} + one COPY into the same table with its keys"),
+        against("payouts_xlsx_pandas", 0.125, ours[: len(slow)], slow, rows=rows, peer_is="pandas.read_excel (openpyxl) + to_sql"),
+        within("payouts_xlsx_memory", 600, [memory], "MB", rows=rows, of="loader and readers, without the database server"),
+    ]
+
+
+def text(shop: Workshop, samples: int, rows: int = 1_000_000) -> list[Figure]:
+    """A payout list as .csv against a bare COPY of the same rows into the same table with its keys."""
+    path = payouts.write_csv(shop.folder / "payouts.csv", rows)
+    pairs = [_load_and_copy(shop, path, rows) for _ in range(samples)]
+    with shop.home() as settings:
+        memory = peak_megabytes(["tests.benchmarks.loading", str(path)], {"WAREHOUSE_HOME": str(settings.home), "WAREHOUSE_URL": settings.url})
+    return [
+        against("payouts_csv", 2.5, [a for a, _ in pairs], [b for _, b in pairs], rows=rows, peer_is="one COPY into the same table with its keys"),
+        within("payouts_csv_memory", 1000, [memory], "MB", rows=rows, of="loader and readers, without the database server"),
+    ]
+
+
+def _load_and_copy(shop: Workshop, path: Path, rows: int) -> tuple[float, float]:
+    """Seconds of loading a file that has been received, and of copying the very same rows in once more."""
+    with shop.home() as settings, database.connect(settings) as connection:
+        receive_one(connection, settings, path)
+        own = seconds(lambda: load_all(connection, settings, rows))
+        with connection.cursor() as cursor, cursor.copy("copy raw.ind02 to stdout") as out:
+            lines = b"".join(map(bytes, out))
+        connection.execute("truncate raw.ind02")
+        connection.commit()
+        gc.collect()
+        return own, seconds(lambda: _copy(connection, lines))
+
+
+def _copy(connection: psycopg.Connection, lines: bytes) -> None:
+    with connection.cursor() as cursor, cursor.copy("copy raw.ind02 from stdin") as into:
+        for begin in range(0, len(lines), PIECE):
+            into.write(lines[begin : begin + PIECE])
+    connection.commit()
+
+
+def _fastexcel(path: Path, **how) -> None:
+    import fastexcel
+
+    fastexcel.read_excel(path).load_sheet(0, header_row=None, **how).to_arrow()
+
+
+def _calamine(path: Path) -> None:
+    CalamineWorkbook.from_path(path).get_sheet_by_index(0).to_python(skip_empty_area=False)
+
+
+READERS = {"fastexcel": _fastexcel, "fastexcel as text": lambda path: _fastexcel(path, dtypes="string"), "calamine": _calamine}
+
+
+def _pandas(shop: Workshop, path: Path) -> None:
+    import pandas
+    from sqlalchemy import create_engine
+
+    frame = pandas.read_excel(path, header=2, dtype={"身份证号": str, "一卡通账号后四位": str}, engine="openpyxl")
+    with shop.home() as settings:
+        engine = create_engine(settings.url.replace("postgresql://", "postgresql+psycopg2://"))
+        frame.to_sql("payouts", engine, index=False, chunksize=10_000)
+        engine.dispose()
