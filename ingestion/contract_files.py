@@ -7,6 +7,7 @@ the file, the place and a sentence, and what is merely not checked is kept in ``
 
 from __future__ import annotations
 
+import json
 import dataclasses
 import datetime as dt
 import hashlib
@@ -340,7 +341,9 @@ class _Rules:
             self.found.append(self._usable(Rule(rule_id, self.form.code, "error", scope, zh, en, definition["check"], definition)))
 
     def _own(self, node: dict) -> Rule:
-        about, definition = properties(node), node.get("implementation") or {}
+        about, definition = properties(node), dict(node.get("implementation") or {})
+        dated = {name: about[name] for name in ("validFrom", "validTo", "severities", "owner") if about.get(name) is not None}
+        definition |= json.loads(json.dumps(dated, default=str))  # a date without quotes is a date in YAML; here it is text
         name = node.get("name") or "?"
         if node.get("severity") not in ("error", "warning"):
             raise ContractError(f"rule {name}: severity is error or warning, not {node.get('severity')}")

@@ -6,6 +6,7 @@ files with different ``validFrom``/``validTo``; `Contracts.form` picks the one i
 
 from __future__ import annotations
 
+import dataclasses
 import datetime as dt
 import functools
 import itertools
@@ -68,6 +69,14 @@ class Rule:
     check: str  # the kind of check: row, declared, total, complete, no_fall, …
     definition: dict[str, Any] = field(hash=False)
 
+    def severity_on(self, date: dt.date) -> str:
+        """``error`` or ``warning`` on a date: that of the last of its ``severities`` by then, else its own."""
+        past = [(s["from"], s["severity"]) for s in self.definition.get("severities", ()) if s["from"] <= date.isoformat()]
+        return max(past)[1] if past else self.severity
+
+    def in_force(self, date: dt.date) -> bool:
+        return self.definition.get("validFrom", "") <= date.isoformat() <= self.definition.get("validTo", "9999")
+
 
 @dataclass(frozen=True)
 class Form:
@@ -102,6 +111,19 @@ class Form:
     def rules_of(self, *checks: str) -> list[Rule]:
         return [r for r in self.rules if r.check in checks]
 
+    def on(self, date: dt.date) -> Form:
+        """The form with the rules in force on a date, each with its severity of that date; itself where none has dates."""
+        rules = tuple(
+            r if (severity := r.severity_on(date)) == r.severity else dataclasses.replace(r, severity=severity) for r in self.rules if r.in_force(date)
+        )
+        if all(a is b for a, b in itertools.zip_longest(rules, self.rules)):
+            return self
+        return self._dated.setdefault(tuple((r.id, r.severity) for r in rules), dataclasses.replace(self, rules=rules))
+
+    @functools.cached_property
+    def _dated(self) -> dict[tuple, Form]:
+        return {}  # one object for each set of rules, so that what is worked out for it is worked out once
+
 
 @dataclass(frozen=True)
 class Contracts:
@@ -115,7 +137,8 @@ class Contracts:
         if not versions:
             raise KeyError(code)
         fitting = [f for f in versions if on is None or (f.valid_from <= on and (f.valid_to is None or on <= f.valid_to))]
-        return max(fitting or versions, key=lambda f: f.valid_from)
+        found = max(fitting or versions, key=lambda f: f.valid_from)
+        return found.on(on) if on else found
 
     @functools.cached_property
     def codes(self) -> list[str]:

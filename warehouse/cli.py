@@ -202,17 +202,26 @@ def build(now: str | None, full_refresh: bool, as_json: bool) -> None:
 
 @main.command()
 @NOW
+@click.option("--again", is_flag=True, help="Judge the weeks of --from and --to once more, each by the rules of its own date.")
+@click.option("--from", "first", metavar="WEEK", help="First week to judge again, such as 2020-W22.")
+@click.option("--to", "last", metavar="WEEK", help="Last week to judge again.")
+@click.option("--rules-of", metavar="DATE", help="Judge them by the rules and severities of this date instead.")
 @AS_JSON
-def judge(now: str | None, as_json: bool) -> None:
+def judge(now: str | None, again: bool, first: str | None, last: str | None, rules_of: str | None, as_json: bool) -> None:
     """Run the rules over the candidate marts. Exit code 4 if they block a publication.
 
     \b
-    Example: warehouse judge
+    Examples: warehouse judge
+              warehouse judge --again --from 2020-W22 --to 2020-W24 --rules-of 2020-06-30
     """
     from expectations.judge import judge as step
+    from warehouse.commands.quality import date, span
 
+    if not again and (first or last or rules_of):
+        raise WarehouseError("--from, --to and --rules-of go with --again.")
+    weeks, rules_on = (span(first, last) if again else None), date(rules_of)
     with _connection() as (connection, settings), _progress() as progress:
-        result = step(connection, settings, now=_time(now, settings), progress=progress)
+        result = step(connection, settings, now=_time(now, settings), again=weeks, rules_on=rules_on, progress=progress)
     _out_record(as_json, result)
     sys.exit(4 if getattr(result, "verdict", None) == "blocked" else 0)
 
@@ -397,6 +406,26 @@ def run(exit_when_published: bool, weeks: int) -> None:
     sys.exit(supervise(_settings(), exit_when_published=exit_when_published, weeks=weeks))
 
 
+@main.command(context_settings={"ignore_unknown_options": True})
+@click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
+def airflow(arguments: tuple[str, ...]) -> None:
+    """Run the airflow command with this home's configuration; arguments are airflow's.
+
+    \b
+    Examples: warehouse airflow dags trigger reload_week --conf '{"week": "2020-W24"}'
+              warehouse airflow variables set warehouse_approve always
+    """
+    import os
+
+    from warehouse.airflow_services import AirflowServices
+
+    services = AirflowServices(_settings())
+    if not services.home.exists():
+        raise WarehouseError("Airflow has not run here yet: run `warehouse run` first.")
+    sys.stdout.flush()
+    os.execve(sys.executable, [sys.executable, "-W", "ignore", "-m", "airflow", *arguments], services.environment())
+
+
 @main.command("timings")
 @click.option("--run", "run_id", help="A run of build_and_publish (default: the last that published).")
 @AS_JSON
@@ -474,4 +503,4 @@ def _short(value: Any) -> str:
     return str(value)
 
 
-from warehouse.commands import audit  # noqa: E402, F401 - more commands, which use what is above
+from warehouse.commands import audit, quality  # noqa: E402, F401 - more commands, which use what is above
