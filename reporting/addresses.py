@@ -29,9 +29,11 @@ class Address:
     trace: tuple[dict[str, str], ...] = ()
     trace_of: int = 0
     notes: tuple[str, ...] = field(default=())
+    commands_of: tuple[str, ...] = ()  # of what has no cells of its own, such as reporting states: how to see it
 
     def __post_init__(self) -> None:
-        if not (self.publication and self.source and self.query.startswith("select ")):
+        led_to = self.trace or self.commands_of or not self.rows
+        if not (self.publication and self.source and self.query.startswith("select ") and led_to):
             raise NoAddress(f"a figure without an address: {self}")
 
     def commands(self) -> list[str]:
@@ -39,7 +41,7 @@ class Address:
         return [
             shlex.join(["warehouse", "trace", *(part for name, value in arguments.items() for part in (f"--{name}", value)), "--publication", str(self.publication)])
             for arguments in self.trace
-        ]
+        ] + list(self.commands_of)
 
 
 def address(connection: psycopg.Connection, figure: Figure, notes: tuple[str, ...] = ()) -> Address:

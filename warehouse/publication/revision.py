@@ -63,6 +63,7 @@ def _of_mart(connection: psycopg.Connection, mart: Mart, number: int) -> int:
     ).fetchone()[0]
     if not touched:
         return 0
+    connection.execute(sql.SQL("analyze {}").format(mart.store))  # what was just opened and closed is unknown to the planner
     identity = [*mart.key, "county_code", "week", "as_of_date", *TECHNICAL]
     array = lambda names: sql.SQL("{}::text[]").format(sql.Literal(list(names)))  # noqa: E731
     return connection.execute(
