@@ -339,6 +339,11 @@ class Assembly:
                         faults[i] = mend
             number, column = group.fields[f.name]
             grid = group.tables[number].grid
+            if grid.unresolved is not frozenset and f.kind != "declared" and None in result.values:
+                unresolved = grid.unresolved()
+                for i, v in enumerate(result.values):
+                    if v is None and (group.rows[i][number], column.col) in unresolved:
+                        faults[i] = Problem("GEN-REQ" if f.required else "GEN-TYPE", "公式没有计算结果", "请用 Excel 打开并保存一次，使公式得出结果，或直接填数")
             for i, problem in faults.items():
                 written = plain(cells[f.name][i])
                 shown = mask(written) if f.personal and written else written

@@ -110,12 +110,14 @@ class Figure:
     carried: tuple[tuple[str, str], ...] = ()
     absent: tuple[str, ...] = ()
     gaps: tuple[tuple[str, str], ...] = ()
+    where: str = ""
     by: str | None = None
     values: Mapping[str, Decimal | int | None] = field(default_factory=dict)  # of a breakdown
 
     @property
     def conditions(self) -> str:
-        return self.query.partition(" where ")[2].partition(" group by ")[0]
+        """What the query asks of a row; 'true' where it asks nothing."""
+        return self.where or "true"
 
 
 @functools.cache
@@ -217,8 +219,9 @@ def _figure(
     first = (since or week) if about.time == "flow" else None
     conditions = _conditions(about, week, first, county, of)
     select = f"select {by}, {about.expression()}" if by else f"select {about.expression()}"
-    query = f"{select} from marts.{about.mart} where {' and '.join(conditions)}" + (f" group by {by} order by {by}" if by else "")
-    frame = {"metric": about, "publication": number, "week": week, "since": first, "county": county, "of": of, "query": query, "by": by}
+    where = f" where {' and '.join(conditions)}" if conditions else ""
+    query = f"{select} from marts.{about.mart}{where}" + (f" group by {by} order by {by}" if by else "")
+    frame = {"metric": about, "publication": number, "week": week, "since": first, "county": county, "of": of, "query": query, "where": " and ".join(conditions), "by": by}
     (last,) = connection.execute("select week from store.publication where publication_id = %s", [number]).fetchone()
     if week > last:
         return Figure(value=None, reason=f"第{number}号发布只到{last}", **frame)
@@ -231,7 +234,7 @@ def _figure(
         values = dict(connection.execute(query).fetchall())
         total = None
         if by not in about.never or about.across:
-            total = connection.execute(f"select {about.expression()} from marts.{about.mart} where {' and '.join(conditions)}").fetchone()[0]
+            total = connection.execute(f"select {about.expression()} from marts.{about.mart}{where}").fetchone()[0]
         return Figure(value=total, reason=None, values=values, **frame, **facts)
     (value,) = connection.execute(query).fetchone()
     reason = None if value is not None else "分母为零或未报" if about.is_ratio else "未填报"
@@ -251,7 +254,7 @@ def _conditions(about: Metric, week: str, since: str | None, county: str | None,
     found += [f"county_code = '{county}'"] if county else []
     found += [f"{column} = '{value}'" for column, value in of.items()]
     found += [f"({about.filter})" if " and " in about.filter or " or " in about.filter else about.filter] if about.filter else []
-    return found or ["true"]
+    return found
 
 
 def _coverage(connection: psycopg.Connection, about: Metric, conditions: list[str], week: str, since: str | None, county: str | None) -> dict[str, Any]:
@@ -259,7 +262,7 @@ def _coverage(connection: psycopg.Connection, about: Metric, conditions: list[st
     value = about.value if about.agg == "sum" and about.value else "1"
     carried = "max(carried_from_week)" if about.time == "as_of" else "null::text"
     rows = connection.execute(
-        f"select county_code, count(*), count(*) filter (where ({value}) is null), {carried} from marts.{about.mart} where {' and '.join(conditions)} group by 1 order by 1"
+        f"select county_code, count(*), count(*) filter (where ({value}) is null), {carried} from marts.{about.mart} where {' and '.join(conditions) or 'true'} group by 1 order by 1"
     ).fetchall()
     if about.time == "as_of" and about.filter:  # a filter may leave nothing of what is carried
         rows_of_all = connection.execute(

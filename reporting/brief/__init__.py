@@ -96,7 +96,7 @@ def compose(
         words = base_words(outline["city"], span, county, number) | {"issue": str(_issue(connection, week))}
         composer = Composer(connection, number, span, county, words)
         about = outline["reports"][report]
-        title = _plain(composer, about["titles"][kind])
+        headline = _plain(composer, about["titles"][kind])
         body, to_write = _body(composer, settings, about["sections"])
         before = comparison.earlier(connection, settings.reports / "brief", report, span, county, number)
         compared = comparison.elements(composer, before, about.get("compare", ()))
@@ -105,7 +105,7 @@ def compose(
     subtitle = _plain(composer, about.get("subtitle", "")) or (f"（{span.label}）" if kind == "week" else "")
     about_text = f"数据取自第{number}号发布（{chinese_date(day)}），统计截至{chinese_date(span.as_of)}（{week}）。上标为数据来源编号，见附件；※表示该数含沿用往期数或不完整，见附件说明。"
     signed = outline["city"]["office"]
-    return Report(title, subtitle, about_text, body, (signed, chinese_date(day)), composer.sources, compared, to_write), composer
+    return Report(headline, subtitle, about_text, body, (signed, chinese_date(day)), composer.sources, compared, to_write), composer
 
 
 def _plain(composer: Composer, text: str) -> str:

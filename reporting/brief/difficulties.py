@@ -65,7 +65,7 @@ def behind_target(composer: Composer) -> list[Element]:
     )
     rows, number = composer.listing("支出进度低于序时要求", query, "marts.fct_fiscal_fund_weekly, reference.spending_targets", TRACE)
     if not rows:
-        return [_sentence("各县各资金类别支出率均达到序时要求", target, Run("（据此查询）", number), "。")]
+        return [_sentence("各县各资金类别支出率均达到序时要求", target, Run("（见来源）", number), "。")]
     counties = dict.fromkeys(r["county_code"] for r in rows)
     said = _sentence("对照序时支出进度要求（", target, "），", Run(f"{len(counties)}个县共{len(rows)}个资金类别", number), f"支出率偏低：{_names(counties)}。")
     lines = [
@@ -110,7 +110,7 @@ def weak_points(composer: Composer) -> list[Element]:
     rows, number = composer.listing("红色预警未登记帮扶措施", query, "marts.fct_monitored_household", TRACE)
     if rows:
         found.append(_sentence("红色预警未登记帮扶措施的监测对象", Run(f"{len(rows)}户", number), f"，涉及{_names(r['county_code'] for r in rows)}。"))
-    return found or [_sentence("未发现零就业安置点和红色预警未落实帮扶的情况", Run("（据此查询）", number), "。")]
+    return found or [_sentence("未发现零就业安置点和红色预警未落实帮扶的情况", Run("（见来源）", number), "。")]
 
 
 def overdue_rectification(composer: Composer) -> list[Element]:
@@ -124,7 +124,7 @@ def overdue_rectification(composer: Composer) -> list[Element]:
     )
     rows, number = composer.listing("超时限未整改问题", query, "marts.fct_rectification", ("mart", "county", "key", "column"))
     if not rows:
-        return [_sentence("没有超时限未整改的问题", Run("（据此查询）", number), "。")]
+        return [_sentence("没有超时限未整改的问题", Run("（见来源）", number), "。")]
     counts: dict[str, list[int]] = defaultdict(list)
     for row in rows:
         counts[row["county_code"]].append(row["days"])
@@ -141,17 +141,17 @@ def reporting(composer: Composer) -> list[Element]:
     )
     rows, number = composer.listing("报送情况", query, "quality.reporting_status", commands=(f"warehouse status --week {week}",))
     if not rows:
-        return [_sentence(f"{week}各表均按时报送并采用", Run("（据此查询）", number), "。")]
-    found: list[Element] = []
-    for status, word in (("missing", "缺报"), ("returned", "退回未更正"), ("late", "迟报"), ("empty", "空报")):
-        mine = [r for r in rows if r["status"] == status]
-        if mine:
-            by_county: dict[str, list[str]] = defaultdict(list)
-            for row in mine:
-                by_county[row["county_code"]].append(row["form"])
-            told = "；".join(f"{county_name(c)}（{_forms(forms)}）" for c, forms in by_county.items())
-            found.append(_sentence(f"{week}{word}", Run(f"{len(by_county)}个县{len(mine)}张表", number), f"：{told}。"))
-    return found
+        return [_sentence(f"{week}各表均按时报送并采用", Run("（见来源）", number), "。")]
+    words = {"missing": "缺报", "returned": "退回未更正", "late": "迟报", "empty": "空报"}
+    counts = {status: [r for r in rows if r["status"] == status] for status in words}
+    told = "，".join(f"{words[status]}{len({r['county_code'] for r in mine})}个县{len(mine)}张表" for status, mine in counts.items() if mine)
+    lines = []
+    for county in sorted({r["county_code"] for r in rows}):
+        forms = {status: [r["form"] for r in mine if r["county_code"] == county] for status, mine in counts.items()}
+        late = "；".join(f"{words[s]}：{_forms(forms[s])}" for s in ("late", "empty") if forms[s])
+        lines.append((Run(county_name(county)), Run(_forms(forms["missing"]) or "—"), Run(_forms(forms["returned"]) or "—"), Run(late or "—")))
+    header = (Run("县（市、区）"), Run("缺报", number), Run("退回未更正", number), Run("迟报、空报", number))
+    return [_sentence(f"{week}各县报送：", Run(told, number), "。"), Table(f"{week}未按要求报送的报表", header, tuple(lines), wide=(1, 2, 3))]
 
 
 def _forms(forms: list[str]) -> str:
@@ -182,14 +182,14 @@ def carried_and_waived(composer: Composer) -> list[Element]:
         lines = [(Run(contracts().form(form).zh), Run("、".join(names))) for form, names in sorted(by_form.items())]
         found.append(Table("沿用往期数的报表", (Run("报表"), Run("县（数据所属周）", number)), tuple(lines), wide=(0, 1)))
     else:
-        found.append(_sentence("没有沿用往期数的报表", Run("（据此查询）", number), "。"))
+        found.append(_sentence("没有沿用往期数的报表", Run("（见来源）", number), "。"))
     query = (
         "select f.rule_id, f.county_code, w.reason_zh, w.granted_by, count(*) as times from quality.finding f join quality.waiver w using (waiver_id) "
         f"where f.week between '{composer.period.since}' and '{week}'{_place(composer)} group by 1, 2, 3, 4 order by 1, 2"
     )
     rows, number = composer.listing("豁免的规则", query, "quality.finding, quality.waiver", commands=("warehouse waivers",))
     if not rows:
-        return [*found, _sentence("本期没有数据因规则豁免而采用", Run("（据此查询）", number), "。")]
+        return [*found, _sentence("本期没有数据因规则豁免而采用", Run("（见来源）", number), "。")]
     told = "；".join(f"{county_name(r['county_code'])}{r['rule_id']}（{r['times']}处，{r['granted_by']}批准，{r['reason_zh']}）" for r in rows)
     return [*found, _sentence("因规则豁免而采用的数据", Run(f"{sum(r['times'] for r in rows)}处", number), f"：{told}。")]
 
@@ -209,7 +209,7 @@ def epidemic_measures(composer: Composer) -> list[Element]:
     )
     rows, number = composer.listing("尚未解决的影响和应对措施", query, "marts.fct_epidemic_impact_weekly", TRACE)
     if not rows:
-        return [_sentence("各类影响均已解决", Run("（据此查询）", number), "。")]
+        return [_sentence("各类影响均已解决", Run("（见来源）", number), "。")]
     of_impact: dict[str, list[dict]] = defaultdict(list)
     for row in rows:
         of_impact[row["impact"]].append(row)

@@ -15,12 +15,13 @@ from docx.oxml import OxmlElement
 from docx.oxml.ns import qn
 from docx.shared import Mm, Pt, RGBColor
 
-from reporting.brief.elements import MARK, Element, Heading, Paragraph, Report, Run, Source, Table
+from reporting.brief.elements import MARK, Element, Heading, Paragraph, Report, Run, Table
 
 FONTS = {"title": "方正小标宋简体", "body": "仿宋_GB2312", 1: "黑体", 2: "楷体_GB2312", 3: "仿宋_GB2312", "table": "宋体"}
 SUBSTITUTES = {"方正小标宋简体": "宋体", "仿宋_GB2312": "仿宋", "楷体_GB2312": "楷体"}  # where a machine lacks the official fonts
 TITLE, BODY, NUMBER, SMALL, TINY = Pt(22), Pt(16), Pt(14), Pt(10.5), Pt(8)  # 二号, 三号, 四号, 五号
 LINE = Pt(28)
+TITLE_LINE = 38  # half-width characters of 二号 that a line holds
 WIDTH, HEIGHT = Mm(210), Mm(297)
 TOP, BOTTOM, LEFT, RIGHT = Mm(37), Mm(35), Mm(28), Mm(26)
 RED, GREY, BLUE = RGBColor(0xB3, 0x26, 0x1E), RGBColor(0x59, 0x59, 0x59), RGBColor(0x1F, 0x4E, 0x79)
@@ -33,7 +34,8 @@ def write(report: Report, path: Path) -> None:
     section = document.sections[0]
     _page(section)
     _page_numbers(document)
-    _line(document, report.title, FONTS["title"], TITLE, WD_ALIGN_PARAGRAPH.CENTER, spacing=Pt(36))
+    for line in report.headline.split("/") if _length(report.title) > TITLE_LINE else [report.title]:
+        _line(document, line, FONTS["title"], TITLE, WD_ALIGN_PARAGRAPH.CENTER, spacing=Pt(36))
     if report.subtitle:
         _line(document, report.subtitle, FONTS[2], BODY, WD_ALIGN_PARAGRAPH.CENTER)
     about = _line(document, report.about, FONTS["table"], SMALL, spacing=Pt(16))
@@ -41,6 +43,8 @@ def write(report: Report, path: Path) -> None:
     _border(about)
     for element in report.elements:
         _element(document, element)
+    for paragraph in document.paragraphs[-2:]:  # no page with nothing but the signature
+        paragraph.paragraph_format.keep_with_next = True
     for n, text in enumerate(report.signature):
         line = _line(document, text, FONTS["body"], BODY, WD_ALIGN_PARAGRAPH.RIGHT)
         line.paragraph_format.space_before, line.paragraph_format.right_indent = (LINE if n == 0 else Pt(0)), Pt(32 if n == 0 else 48)
@@ -51,7 +55,7 @@ def write(report: Report, path: Path) -> None:
     for element in report.comparison:
         _element(document, element, width=HEIGHT - Mm(46))
     _line(document, "附二：数据来源", FONTS[1], BODY).paragraph_format.keep_with_next = True
-    _sources(document, report.sources)
+    _sources(document, report)
     document.save(path)
 
 
@@ -64,6 +68,7 @@ def _defaults(document, report: Report) -> None:
     style = document.styles["Normal"]
     style.font.name, style.font.size = "Times New Roman", BODY
     style.element.rPr.rFonts.set(qn("w:eastAsia"), FONTS["body"])
+    style.element.rPr.append(_tag("w:lang", {"w:val": "en-US", "w:eastAsia": "zh-CN"}))  # else punctuation may be set the Japanese way
     style.paragraph_format.space_before = style.paragraph_format.space_after = Pt(0)
     for number in (1, 2, 3):
         heading = document.styles[f"Heading {number}"]
@@ -155,7 +160,7 @@ def _paragraph(document, element: Paragraph) -> None:
     paragraph = document.add_paragraph()
     note = element.kind == "note"
     _spacing(paragraph, Pt(18) if note else LINE)
-    paragraph.alignment = WD_ALIGN_PARAGRAPH.JUSTIFY
+    paragraph.alignment = None if element.kind == "fill" else WD_ALIGN_PARAGRAPH.JUSTIFY  # a long Latin path would tear the line apart
     if not note:
         paragraph.paragraph_format.first_line_indent = 2 * BODY
     _runs(paragraph, element.runs, FONTS["table" if note else "body"], SMALL if note else BODY, RED if element.kind == "fill" else None)
@@ -163,9 +168,10 @@ def _paragraph(document, element: Paragraph) -> None:
 
 def _runs(paragraph, runs: tuple[Run, ...], font: str, size, color=None) -> None:
     for run in runs:
-        _font(paragraph.add_run(run.text + (MARK if run.marked else "")), font, size, RED if run.missing else color, run.bold)
+        bare = run.marked and not run.ref
+        _font(paragraph.add_run(run.text + (MARK if bare else "")), font, size, RED if run.missing else color, run.bold)
         if run.ref:
-            _link(paragraph, str(run.ref), f"s{run.ref}", size)
+            _link(paragraph, f"{run.ref}{MARK if run.marked else ''}", f"s{run.ref}", size)
 
 
 def _link(paragraph, text: str, anchor: str, size) -> None:
@@ -209,7 +215,11 @@ def _widths(table: Table, width: int) -> list[int]:
     weights = []
     for i, head in enumerate(table.header):
         longest = max((_length(row[i].text) for row in table.rows), default=0)
-        weights.append(min(max(longest + 1, _length(head.text) // 2 + 2, 7), 44 if i in table.wide else 22))
+        heading = _length(head.text) // 2 + (4 if head.ref else 1)
+        if i in table.wide:
+            weights.append(min(max(longest + 1, heading), 44))
+        else:
+            weights.append(min(max(longest + 2, min(heading, 11), 10), 18))
     return [width * w // sum(weights) for w in weights]
 
 
@@ -227,10 +237,11 @@ def _grid(document, rows: int, widths: list[int]):
     return made
 
 
-def _cell(cell, runs: tuple[Run, ...], align, size, shade: str | None = None, bold: bool = False) -> None:
+def _cell(cell, runs: tuple[Run, ...], align, size, shade: str | None = None, bold: bool = False, tight: bool = False) -> None:
     paragraph = cell.paragraphs[0]
     paragraph.alignment = align
-    paragraph.paragraph_format.line_spacing_rule, paragraph.paragraph_format.line_spacing = WD_LINE_SPACING.AT_LEAST, Pt(size.pt + 5)
+    rule = WD_LINE_SPACING.EXACTLY if tight else WD_LINE_SPACING.AT_LEAST
+    paragraph.paragraph_format.line_spacing_rule, paragraph.paragraph_format.line_spacing = rule, Pt(10 if tight else size.pt + 5)
     _runs(paragraph, tuple(Run(r.text, r.ref, r.marked, r.bold or bold, r.missing) for r in runs), FONTS["table"], size)
     cell.vertical_alignment = 1
     if shade:
@@ -240,22 +251,29 @@ def _cell(cell, runs: tuple[Run, ...], align, size, shade: str | None = None, bo
 # ---------------------------------------------------------------- sources
 
 
-def _sources(document, sources: list[Source]) -> None:
+def _sources(document, report: Report) -> None:
+    """Notes that many figures share stand once, under a letter."""
     total = int(HEIGHT - Mm(46))
-    widths = [int(total * share) for share in (0.05, 0.22, 0.21, 0.52)]
-    made = _grid(document, len(sources) + 1, widths)
+    usual = report.sources[0].address.publication if report.sources else 0
+    letters = {note: chr(0x2460 + n) if n < 20 else f"注{n + 1}" for n, note in enumerate(dict.fromkeys(n for s in report.sources for n in s.address.notes))}
+    intro = f"除注明外均取自第{usual}号发布；先执行 SET warehouse.publication = '{usual}'; 再执行查询，即得同一数。溯源命令逐条列出文件、工作表和单元格。"
+    _runs(_note(document), (Run(intro),), FONTS["table"], Pt(9))
+    for note, letter in letters.items():
+        _runs(_note(document), (Run(f"{letter}{note}"),), FONTS["table"], Pt(9), GREY)
+    made = _grid(document, len(report.sources) + 1, [int(total * share) for share in (0.045, 0.2, 0.175, 0.58)])
     for cell, text in zip(made.rows[0].cells, ("编号", "数据", "来源", "查询和溯源命令"), strict=True):
         _cell(cell, (Run(text),), WD_ALIGN_PARAGRAPH.CENTER, Pt(9), shade="EFEDE8", bold=True)
     rows = list(made.rows)
-    for source, row in zip(sources, rows[1:], strict=True):
+    for source, row in zip(report.sources, rows[1:], strict=True):
         where, cells = source.address, row.cells
-        _cell(cells[0], (Run(str(source.number)),), WD_ALIGN_PARAGRAPH.CENTER, TINY)
-        _bookmark(cells[0].paragraphs[0], source.number)
-        _cell(cells[1], (Run(f"{source.label}：{source.value}"),), WD_ALIGN_PARAGRAPH.LEFT, TINY)
-        _cell(cells[2], (Run("；".join([f"第{where.publication}号发布", where.source, f"{where.rows}行", *where.notes])),), WD_ALIGN_PARAGRAPH.LEFT, TINY)
         commands = where.commands()
-        more = [f"（共{where.trace_of}条，余类推）"] if where.trace and where.trace_of > len(where.trace) else []
-        _cell(cells[3], (Run("\n".join([where.query, *commands[:2], *more])),), WD_ALIGN_PARAGRAPH.LEFT, Pt(7))
+        rest = f"（按行溯源，共{where.trace_of}条，其余换参数即可）" if len(where.trace) < where.trace_of else ""
+        shown = commands if len(commands) <= 2 and not rest else [commands[0] + rest]
+        place = [where.source.replace("marts.", ""), f"{where.rows}行", *([f"第{where.publication}号发布"] if where.publication != usual else []), "".join(letters[n] for n in where.notes)]
+        texts = (str(source.number), f"{source.label}：{source.value}", " ".join(filter(None, place)), "\n".join([where.query, *(shown if commands else [])]))
+        for n, (cell, text) in enumerate(zip(cells, texts, strict=True)):
+            _cell(cell, (Run(text),), WD_ALIGN_PARAGRAPH.LEFT if n else WD_ALIGN_PARAGRAPH.CENTER, Pt(7) if n == 3 else TINY, tight=True)
+        _bookmark(cells[0].paragraphs[0], source.number)
 
 
 def _bookmark(paragraph, number: int) -> None:

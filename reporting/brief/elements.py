@@ -66,7 +66,7 @@ class Source:
 class Report:
     """A whole report. ``figures``: what a later report compares with."""
 
-    title: str
+    headline: str  # the title; / where it may be broken into two lines
     subtitle: str
     about: str  # which publication, which week
     elements: list[Element]
@@ -74,3 +74,7 @@ class Report:
     sources: list[Source] = field(default_factory=list)
     comparison: list[Element] = field(default_factory=list)
     to_write: list[str] = field(default_factory=list)  # files that people have not written yet
+
+    @property
+    def title(self) -> str:
+        return self.headline.replace("/", "")

@@ -83,8 +83,8 @@ def _run(run: Run) -> str:
     text = escape(run.text)
     text = f"<b>{text}</b>" if run.bold else text
     text = f'<span class="missing">{text}</span>' if run.missing else text
-    text += MARK if run.marked else ""
-    return f'<a class="figure" href="#s{run.ref}">{text}<sup>{run.ref}</sup></a>' if run.ref else text
+    mark = MARK if run.marked else ""
+    return f'<a class="figure" href="#s{run.ref}">{text}<sup>{run.ref}{mark}</sup></a>' if run.ref else text + mark
 
 
 def _source(source: Source) -> str:

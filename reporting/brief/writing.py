@@ -54,7 +54,7 @@ def change(now: Decimal | int, before: Decimal | int, unit: str, word: str) -> s
     difference = Decimal(now) - Decimal(before)
     if unit == "fraction":
         points = Decimal(rounded(Decimal(now) * 100)) - Decimal(rounded(Decimal(before) * 100))  # as printed, so that a reader's sum agrees
-        return "持平" if not points else f"{points:+}个百分点"
+        return "持平" if not points else f"{'+' if points > 0 else '−'}{abs(points)}个百分点"
     if not difference:
         return "持平"
     return ("+" if difference > 0 else "−") + written(abs(difference), unit, word)

@@ -66,7 +66,6 @@ def test_intake_goes_on_past_a_failed_file_but_the_run_says_so(dags):
     assert dag.get_task("announce").trigger_rule == "all_done_min_one_success"
     assert dag.get_task("watch").trigger_rule == "one_failed"
     assert dag.get_task("watch").upstream_task_ids == {"scan", "load_files", "announce"}
-    assert dag.get_task("load_files").max_active_tis_per_dagrun == 1  # versions count in order of arrival
     assert dag.max_active_runs == 1
 
 
@@ -109,9 +108,9 @@ def gate(dags, monkeypatch):
     """The gate of build_and_publish over a check run of the test's choosing; what it puts on record is in ``answers``."""
     from types import SimpleNamespace
 
-    from warehouse import approval, cycle
-
     import approval_gate
+
+    from warehouse import approval, cycle
 
     operator, scope = dags["build_and_publish"].get_task("gate"), vars(approval_gate)
     room = SimpleNamespace(run={"verdict": "warnings", "blocking_zh": None}, params=operator_params(dags), variable=None, asked=[], answers=[])
@@ -182,7 +181,7 @@ def test_the_answer_is_on_record_and_a_rejected_or_unanswered_week_is_skipped(ga
     from airflow.sdk.exceptions import AirflowSkipException
 
     assert gate.resume(answered(approval_gate.APPROVE, "已电话核实 ")) == {"check_run_id": 7, "approved_by": "王审核", "note": "已电话核实"}
-    with pytest.raises(AirflowSkipException, match="王审核 rejected.*等更正"):
+    with pytest.raises(AirflowSkipException, match=r"王审核 rejected.*等更正"):
         gate.resume(answered(approval_gate.REJECT, "等更正"))
     with pytest.raises(AirflowSkipException, match="last publication stands"):
         gate.resume({"error": "too late", "error_type": "timeout"})

@@ -159,7 +159,7 @@ def test_a_task_that_runs_out_of_turn_loads_what_came_earlier_first(settings, co
     cycle.take_inbox(connection, settings)
     order = [batch.file_ids[0] for batch in cycle.batches(connection, settings)]
     asked = []
-    monkeypatch.setattr("ingestion.load.load", lambda *_, file_ids, progress: asked.append(list(file_ids)))
+    monkeypatch.setattr("ingestion.load.load", lambda *_, file_ids, **__: asked.append(list(file_ids)))
     cycle.load_batch(connection, settings, [order[1]])
     assert asked == [order[:2]]
     connection.execute("update intake.file set outcome = 'refused' where file_id = any(%s)", [order[:2]])

@@ -65,8 +65,11 @@ def publish(
     Call it outside of a transaction. ``trigger`` defaults to what the new weeks say: weekly (one), backfill
     (several), correction (none). Raises WarehouseError while a build runs, or before the first one.
     """
+    from reporting.overviews import ensure_overviews  # of the readers' room, which knows this one
+
     marts = candidate_marts(connection)
     ensure(connection, marts)
+    ensure_overviews(connection)
     if connection.info.transaction_status == psycopg.pq.TransactionStatus.INTRANS:
         connection.commit()  # what `ensure` looked up and made; the publication's own transaction begins below
     with connection.transaction():
