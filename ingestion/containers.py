@@ -94,7 +94,7 @@ def _bounds(infos: list[zipfile.ZipInfo], packed: int) -> None:
 
 
 def _archive(archive: zipfile.ZipFile, infos: list[zipfile.ZipInfo], rejected: list[tuple[str, str]]) -> Iterator[Grid]:
-    members = [(i, _member_name(i)) for i in infos if not i.is_dir()]
+    members = [(i, member_name(i)) for i in infos if not i.is_dir()]
     for _, name in members:
         if name.startswith(("/", "\\")) or re.match(r"[A-Za-z]:", name) or ".." in re.split(r"[/\\]", name):
             raise Refusal("压缩包里有指向包外路径的文件名（如 ../），不安全，没有打开，请重新压缩后报送。")
@@ -116,7 +116,7 @@ def _archive(archive: zipfile.ZipFile, infos: list[zipfile.ZipInfo], rejected: l
         raise Refusal(rejected[0][1] if len(rejected) == 1 else "压缩包里没有能读取的工作簿，请用 .xlsx、.xls 或 .csv 报送。")
 
 
-def _member_name(info: zipfile.ZipInfo) -> str:
+def member_name(info: zipfile.ZipInfo) -> str:
     """Names that Windows wrote in GBK come out as cp437; put them right."""
     if not info.flag_bits & 0x800:
         try:
@@ -229,6 +229,12 @@ def _shared(rows: Iterable[list[str]]) -> list[list[str]]:
     known: dict[str, str] = {}
     share = known.setdefault
     return [[share(cell, cell) if len(cell) <= 10 else cell for cell in row[:MAX_COLUMNS]] for row in rows]
+
+
+def decoded(data: bytes) -> str | None:
+    """The whole text of a .csv, without its byte order mark; None if it is no text."""
+    encoding, _ = _encoding(data)
+    return data.decode(encoding) if encoding else None
 
 
 def _encoding(data: bytes) -> tuple[str | None, str]:

@@ -25,7 +25,7 @@ import yaml
 from psycopg import sql
 from psycopg.types.json import Jsonb
 
-from ingestion.containers import Refusal, _decoded, _member_name, sheets_of
+from ingestion.containers import Refusal, decoded, member_name, sheets_of
 from ingestion.contracts import contracts
 from ingestion.grid import Grid, a1, is_empty, plain
 from ingestion.receive import archived
@@ -240,7 +240,7 @@ def _compare(before: dict[tuple[str, str], Grid], after: dict[tuple[str, str], G
 
 def _in_archive(data: bytes, member: str, places: list[Place], before: dict[tuple[str, str], Grid]) -> bytes:
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
-        name = next(i.filename for i in archive.infolist() if _member_name(i) == member)
+        name = next(i.filename for i in archive.infolist() if member_name(i) == member)
         return _rezip(archive, {name: _in_file(archive.read(name), places, before)})
 
 
@@ -248,7 +248,7 @@ def _rezip(archive: zipfile.ZipFile, changed: dict[str, bytes]) -> bytes:
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as copy:
         for info in archive.infolist():
-            kept = zipfile.ZipInfo(_member_name(info), info.date_time)  # a name in GBK is written as the same name in UTF-8
+            kept = zipfile.ZipInfo(member_name(info), info.date_time)  # a name in GBK is written as the same name in UTF-8
             kept.compress_type, kept.external_attr, kept.comment = info.compress_type, info.external_attr, info.comment
             copy.writestr(kept, changed[info.filename] if info.filename in changed else archive.read(info))
     return out.getvalue()
@@ -279,7 +279,7 @@ def _position(cell: str) -> tuple[int, int]:
 
 
 def _in_text(data: bytes, places: list[Place]) -> bytes:
-    text = _decoded(data)
+    text = decoded(data)
     if text is None:
         raise WarehouseError("The encoding of this text file is unknown.")
     encoding = next((e for e in ("utf-8-sig", "utf-16", "utf-8", "gb18030") if _same(data, text, e)), None)
