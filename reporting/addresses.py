@@ -57,7 +57,7 @@ def _trace(connection: psycopg.Connection, figure: Figure) -> tuple[list[dict[st
     known = origins(about.mart)
     place = {"mart": about.mart}
     columns = [c for c in about.columns if c in known and known[c].adds_up]
-    whole = not figure.of and not (figure.by in about.never) and not about.filter and not about.where
+    whole = not figure.of and figure.by not in about.never and not about.filter and not about.where
     if whole and about.agg == "sum" and columns and len(columns) == len([c for c in (about.value, about.over) if c]):
         if about.time == "as_of":
             county = {"county": figure.county} if figure.county else {}

@@ -228,7 +228,8 @@ def _figure(
     if about.time == "ledger" and week != last:
         return Figure(value=None, reason=f"台账只有发布当周（{last}）的状态", **frame)
     facts = _coverage(connection, about, conditions, week, first, county)
-    if facts["rows"] == 0 and (not about.may_be_empty or facts["absent"]):
+    nobody = facts.pop("nobody")
+    if nobody:
         return Figure(value=None, reason=_reason(connection, about, week, county, facts), **frame, **facts)
     if by:
         values = dict(connection.execute(query).fetchall())
@@ -264,16 +265,16 @@ def _coverage(connection: psycopg.Connection, about: Metric, conditions: list[st
     rows = connection.execute(
         f"select county_code, count(*), count(*) filter (where ({value}) is null), {carried} from marts.{about.mart} where {' and '.join(conditions) or 'true'} group by 1 order by 1"
     ).fetchall()
-    if about.time == "as_of" and about.filter:  # a filter may leave nothing of what is carried
-        rows_of_all = connection.execute(
-            f"select county_code, max(carried_from_week) from marts.{about.mart} where {' and '.join(c for c in conditions if about.filter not in c)} group by 1 order by 1"
-        ).fetchall()
-    else:
-        rows_of_all = [(c, from_week) for c, _, _, from_week in rows]
-    absent, gaps = _absent(connection, about, week, since, county, {c for c, _ in rows_of_all})
+    whole = {c: from_week for c, _, _, from_week in rows}
+    if about.filter:  # a filter may leave nothing of what a county reported, or of what is carried
+        left = [c for c in conditions if about.filter not in c]
+        whole = dict(connection.execute(f"select county_code, {carried} from marts.{about.mart} where {' and '.join(left) or 'true'} group by 1 order by 1").fetchall())
+    absent, gaps = _absent(connection, about, week, since, county, set(whole))
+    everybody = {c for c in expected_counties(about.form, week) if county in (None, c)}
     return {
         "rows": sum(n for _, n, _, _ in rows), "blanks": sum(b for _, _, b, _ in rows),
-        "carried": tuple((c, w) for c, w in rows_of_all if w), "absent": absent, "gaps": gaps,
+        "carried": tuple((c, w) for c, w in whole.items() if w), "absent": absent, "gaps": gaps,
+        "nobody": not whole and (not about.may_be_empty or set(absent) == everybody),
     }  # fmt: skip
 
 

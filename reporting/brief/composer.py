@@ -16,7 +16,16 @@ from reporting.addresses import Address, address
 from reporting.brief.elements import MARK, Element, Paragraph, Run, Source, Table
 from reporting.brief.period import Period, chinese_date
 from reporting.brief.writing import in_table, table_unit, written
-from reporting.metrics import Figure, catalogue, county_name, expected_counties, metric, metric_by, reading, unit_word
+from reporting.metrics import (
+    Figure,
+    catalogue,
+    county_name,
+    expected_counties,
+    metric,
+    metric_by,
+    reading,
+    unit_word,
+)
 from warehouse.settings import WarehouseError
 
 SLOT = re.compile(r"\{(\w+)(?:\[(\w+)\])?\}")
@@ -188,7 +197,7 @@ def key_name(by: str, key: str, form: str) -> str:
     if by == "county_code":
         return county_name(key)
     if by == "industry_code":
-        return codes().place_name(key)
+        return codes().industries.get(key, key)
     labels = next((f.values for f in contracts().form(form).fields if f.name == by), {})
     return labels[key][0] if key in labels else key
 

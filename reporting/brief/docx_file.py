@@ -5,6 +5,7 @@ The list of sources stands in a landscape section of its own; every figure's num
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from docx import Document
@@ -189,6 +190,8 @@ def _table(document, table: Table, width) -> None:
     widths = _widths(table, int(width))
     made = _grid(document, len(table.rows) + 1, widths)
     for i, run in enumerate(table.header):
+        if run.ref and run.text.endswith("）"):  # the unit on a line of its own, rather than torn apart
+            run = replace(run, text="\n（".join(run.text.rsplit("（", 1)))
         _cell(made.rows[0].cells[i], (run,), WD_ALIGN_PARAGRAPH.CENTER, SMALL, shade="EFEDE8", bold=True)
     for n, row in enumerate(table.rows, start=1):
         cells = made.rows[n].cells

@@ -8,6 +8,7 @@ from reporting.metrics import units
 
 CENT = Decimal("0.01")
 TEN_THOUSAND, HUNDRED_MILLION = 10_000, 100_000_000
+PEOPLE = ("人", "户")  # counted in 万 also where the word depends on the row
 NUMERALS = "零一二三四五六七八九十"
 
 
@@ -31,7 +32,7 @@ def written(value: Decimal | int, unit: str, word: str) -> str:
         return f"{rounded(Decimal(value) / HUNDRED_MILLION)}亿元" if size >= HUNDRED_MILLION else f"{rounded(Decimal(value) / TEN_THOUSAND)}万元"
     if unit == "yuan_per_household":
         return f"{rounded(value)}元"
-    if units()[unit].get("ten_thousands") and size >= TEN_THOUSAND:
+    if (units()[unit].get("ten_thousands") or word in PEOPLE) and size >= TEN_THOUSAND:
         return f"{rounded(Decimal(value) / TEN_THOUSAND)}万{word}"
     return shortest(value) + word
 

@@ -111,6 +111,8 @@ def test_units_of_what_is_counted_by_kind_come_from_the_labels():
         (Decimal("1548065000"), "yuan", "元", "15.48亿元"),
         (Decimal("50"), "yuan", "元", "0.01万元"),
         (0, "households", "户", "0户"),
+        (110406, "of_the_row", "人", "11.04万人"),
+        (110406, "of_the_row", "吨", "110406吨"),
         (Decimal("1316.60"), "of_the_row", "吨", "1316.6吨"),
         (Decimal("1763.2987"), "yuan_per_household", "元", "1763.30元"),
     ],

@@ -7,7 +7,7 @@ import os
 import zipfile
 from pathlib import Path
 
-from ingestion.containers import DAMAGED, _member_name
+from ingestion.containers import DAMAGED, member_name
 from ingestion.receive import archived
 from warehouse.settings import Settings, WarehouseError
 from warehouse.trace.tree import Cell
@@ -49,7 +49,7 @@ def export(settings: Settings, cell: Cell, target: Path | None = None) -> Path:
 def _member(data: bytes, name: str) -> bytes:
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
         for info in archive.infolist():
-            if _member_name(info) == name:
+            if member_name(info) == name:
                 return archive.read(info)
     raise KeyError(name)
 
