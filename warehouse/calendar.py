@@ -96,14 +96,16 @@ def read_counties(connection: psycopg.Connection) -> list[County]:
     return [County(*row) for row in rows]
 
 
-def publish_week(connection: psycopg.Connection, now: dt.datetime, timezone: ZoneInfo = CITY_TIME) -> str | None:
+def publish_week(connection: psycopg.Connection, now: dt.datetime, timezone: ZoneInfo = CITY_TIME, *, due: bool = True) -> str | None:
     """The newest week with an accepted form of any county whose general due time has passed; None if there is none.
 
-    An extension for one county does not hold up the others, so only exceptions for every county count.
+    An extension for one county does not hold up the others, so only exceptions for every county count. With
+    ``due=False`` it is enough that the week itself is over: who publishes by hand need not wait for the due time.
     """
     exceptions = read_exceptions(connection)
+    ready = lambda week: (due_at(week, EVERY_COUNTY, exceptions, timezone) <= now) if due else as_of_date(week) < now.astimezone(timezone).date()  # noqa: E731
     weeks = connection.execute("select distinct week from intake.accepted_submission order by week desc")
-    return next((w for (w,) in weeks if due_at(w, EVERY_COUNTY, exceptions, timezone) <= now), None)
+    return next((week for (week,) in weeks if ready(week)), None)
 
 
 def expected_forms(county: County, week: str, of: Contracts | None = None) -> list[str]:

@@ -111,12 +111,13 @@ def run_cycle(
         with _step(result, "build"):
             from warehouse.build import build
 
-            if build(settings, now=now, progress=progress).publish_week is None:
-                return result  # nothing has come due yet: what was loaded waits
+            week = _week_over(connection, settings, now)
+            if week is None or build(settings, now=now, publish_week=week, progress=progress).publish_week is None:
+                return result  # no week is over yet: what was loaded waits
         with _step(result, "judge"):
             from expectations.judge import judge
 
-            verdict = judge(connection, settings, now=now, progress=progress)
+            verdict = judge(connection, settings, now=now, publish_week=week, progress=progress)
         run = check_run(connection, verdict.check_run_id)
         result.verdict, result.blocking_zh, result.week = run["verdict"], run["blocking_zh"], run["publish_week"]
         _add_judgement(run, result)
@@ -314,11 +315,18 @@ def something_to_build(connection: psycopg.Connection, settings: Settings, now: 
     )
 
 
+def _week_over(connection: psycopg.Connection, settings: Settings, now: dt.datetime | None) -> str | None:
+    """The newest reported week that is over. A cycle by hand publishes it; only Airflow waits for the due time."""
+    from warehouse import calendar
+
+    return calendar.publish_week(connection, now or clock(settings), settings.timezone, due=False)
+
+
 def week_came_due(connection: psycopg.Connection, settings: Settings, now: dt.datetime | None = None) -> str | None:
     """The week to publish if its due time has passed since the checks last ran, else None."""
     from warehouse import calendar
 
-    due = calendar.publish_week(connection, now or clock(settings))
+    due = calendar.publish_week(connection, now or clock(settings), settings.timezone)
     if due is None:
         return None
     judged = connection.execute("select max(publish_week) from quality.check_run where verdict is not null").fetchone()[0]

@@ -72,7 +72,7 @@ class Settings:
         path = folder / name
         if not path.exists():
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-            draft = folder / f".{name}.{os.getpid()}"
+            draft = folder / f".{name}.{secrets.token_hex(8)}"  # threads of one process may ask at the same time
             draft.touch(mode=0o600)
             draft.write_text(secrets.token_hex(length), encoding="ascii")
             try:  # a link fails if another process was first, so both end with the same secret

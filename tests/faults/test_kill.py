@@ -41,7 +41,7 @@ def test_the_undisturbed_run_has_something_to_lose(bench):
     assert {row[-1] for row in bench.after["findings"]} >= {"open", "resolved"}
     assert len(bench.after["outbox"]) > len(bench.before["outbox"]) >= len(STYLES) - 1
     assert bench.after["pending"] == []
-    changed = [name for name in bench.after if name.startswith("marts.fct") and bench.after[name] != bench.before[name]]
+    changed = [name for name in bench.after if name.startswith("marts.fct") and name != "marts.fct_revision" and bench.after[name] != bench.before[name]]
     assert len(changed) == 6
 
 
@@ -82,6 +82,6 @@ def test_the_comparison_sees_a_row_that_was_altered(bench):
         connection.execute("alter table raw.cop03 disable trigger all")
         connection.execute("delete from raw.cop03 where ctid = (select min(ctid) from raw.cop03)")
     told_apart = differences(state(site), bench.before)
-    assert [line.split(":")[0] for line in told_apart] == ["marts.fct_consumption_weekly", "raw COP03"]
+    assert {line.split(":")[0] for line in told_apart} == {"marts.fct_consumption_weekly", "marts.consumption_overview", "raw COP03"}
     assert {fault.split(":")[0].split(" of ")[0] for fault in faults_of(site)} >= {"Publication 1"}
     assert any("rows read are not rows loaded" in fault for fault in faults_of(site))
