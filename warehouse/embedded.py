@@ -71,7 +71,11 @@ class EmbeddedServer:
 
     def kill(self) -> None:
         """End the server at once, as a power cut would (fault tests)."""
-        os.kill(self._pid(), signal.SIGKILL)
+        pid = self._pid()
+        os.kill(pid, signal.SIGKILL)
+        until = time.monotonic() + 10.0
+        while _lives(pid) and Path(f"/proc/{pid}").exists() and time.monotonic() < until:
+            time.sleep(0.002)  # the signal is sent, the process takes a moment to die
 
     # -- inside ------------------------------------------------------------------------------------
 
