@@ -90,6 +90,7 @@ class ReaderPool:
         self._threads = ThreadPoolExecutor(workers, thread_name_prefix="reader")
         self._local = threading.local()
         self._running: set[subprocess.Popen] = set()
+        self._told: set[int] = set()  # workers that have the secret
 
     def __enter__(self) -> ReaderPool:
         return self
@@ -115,6 +116,9 @@ class ReaderPool:
         for attempt in (1, 2):  # a worker may be shot by the system for what another file did
             process = getattr(self._local, "process", None) or self._start()
             try:
+                if process.pid not in self._told:  # a worker may be gone before it has heard its first word
+                    _send(process.stdin, self._pseudonyms)
+                    self._told.add(process.pid)
                 _send(process.stdin, (question, self.seconds))
                 return _receive(process.stdout)
             except (EOFError, OSError):
@@ -134,11 +138,11 @@ class ReaderPool:
         )
         self._running.add(process)
         self._local.process = process
-        _send(process.stdin, self._pseudonyms)
         return process
 
     def _forget(self, process: subprocess.Popen) -> None:
         self._running.discard(process)
+        self._told.discard(process.pid)
         self._local.process = None
         process.stdout.close()
         with contextlib.suppress(OSError):  # what it never read cannot be flushed

@@ -262,6 +262,26 @@ def test_a_crash_and_a_hang_cost_their_file_and_nothing_else(connection, setting
     assert load(connection, settings).files == []
 
 
+class _ShotAtTheDoor(ReaderPool):
+    """Its first worker is dead before it has heard a word."""
+
+    shot = False
+
+    def _start(self):
+        process = super()._start()
+        if not self.shot:
+            self.shot = True
+            process.kill()
+            process.wait()
+        return process
+
+
+def test_a_reader_shot_before_its_first_word_is_replaced(connection, settings):
+    waiting(connection, settings, "a.xlsx")
+    result = load(connection, settings, pool=_ShotAtTheDoor(settings, workers=1, reader="tests.integration.odd_reader"))
+    assert result.outcomes == {"loaded": 1}
+
+
 def test_only_the_files_asked_for_are_loaded(connection, settings):
     files = waiting(connection, settings, "a.xlsx", "b.xlsx", "c.xlsx")
     pool = ReaderPool(settings, workers=1, reader="tests.integration.odd_reader")
