@@ -29,11 +29,12 @@ from warehouse.settings import REPOSITORY, Settings, WarehouseError
 USER = "admin"
 PREFERRED_PORT = 8080
 # --skip-serve-logs: the log servers would listen on every interface; the API server reads the files itself
-# No triggerer: nothing here defers, and a task that waits for a person needs none.
+# Our own tasks don't defer (one that waits for a person needs no process); the triggerer is for what a team adds.
 SERVICES = {
     "api-server": ["-m", "airflow", "api-server", "--host", "127.0.0.1"],
     "dag-processor": ["-m", "airflow", "dag-processor"],
     "scheduler": ["-m", "warehouse.airflow_scheduler", "--skip-serve-logs"],
+    "triggerer": ["-m", "airflow", "triggerer", "--skip-serve-logs"],
 }
 MARK = "WAREHOUSE_SUPERVISED"  # environment variable by which a process is known as one of ours
 STOP_SECONDS = 4.0  # for each of two waves; a task that is cut off is repeated at the next start
