@@ -284,4 +284,5 @@ def test_an_edit_of_the_lists_behind_the_ledgers_back_is_noticed(history, table,
         (number,) = connection.execute(f"select min({column}) from store.{table}").fetchone()
         connection.execute(f"alter table store.{table} disable trigger all")
         connection.execute(f"delete from store.{table} where ctid = (select ctid from store.{table} where {column} = {number} limit 1)")
+        connection.execute(f"alter table store.{table} enable trigger all")
         assert verify(connection) == [f"Publication {number}: {sentence} was altered."]

@@ -119,8 +119,9 @@ def verify(connection: psycopg.Connection, settings: Settings) -> list[str]:
     from ingestion.receive import archived
     from ingestion.retention import expected_hashes
     from warehouse.publication import verify as of_ledger
+    from warehouse.publication.witness import noted
 
-    faults, erased = of_ledger(connection), expected_hashes(connection)
+    faults, erased = of_ledger(connection, noted(settings)), expected_hashes(connection)
     for sha256, name in connection.execute("select sha256, min(original_path) from intake.file group by sha256 order by min(file_id)").fetchall():
         path = archived(settings, sha256)
         try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import functools
+import logging
 import subprocess
 from dataclasses import dataclass, fields
 from importlib import metadata
@@ -14,9 +15,11 @@ from psycopg.rows import class_row
 
 from warehouse.build import BUILD_LOCK
 from warehouse.locks import PUBLICATION as PUBLICATION_LOCK
-from warehouse.publication import proof, revision
+from warehouse.publication import proof, revision, witness
 from warehouse.publication.store import Mart, candidate_marts, ensure
 from warehouse.settings import REPOSITORY, Settings, WarehouseError
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -105,11 +108,13 @@ def publish(
         ).fetchone()[0]
         trigger = trigger or {0: "correction", 1: "weekly"}.get(new_weeks, "backfill")
         connection.execute("drop table published_slice")
-        return enter(
+        publication = enter(
             connection, marts, number, last,
             week=run[0], trigger=trigger, approved_by=approved_by, note=note, dbt_invocation_id=run[1],
             check_run_id=check_run_id, rows_opened=opened, rows_closed=closed, restores=None,
         )  # fmt: skip
+    note_outside(connection, settings)
+    return publication
 
 
 def lock(connection: psycopg.Connection) -> None:
@@ -212,6 +217,17 @@ def enter(connection: psycopg.Connection, marts: list[Mart], number: int, last: 
         values,
     )
     return publication
+
+
+def note_outside(connection: psycopg.Connection, settings: Settings) -> None:
+    """Note the ledger's hashes in the home, once its transaction is through. A publication does not fail for that."""
+    if connection.info.transaction_status != psycopg.pq.TransactionStatus.IDLE:
+        return  # of a caller who may still roll back; the next publication notes it
+    try:
+        with connection.transaction():
+            witness.note(connection, settings)
+    except OSError as error:
+        log.warning("The publication stands, but %s cannot be written (%s); its line follows with the next publication.", witness.path(settings), error.strerror)
 
 
 @functools.cache

@@ -14,7 +14,22 @@ ENTRY = (
 )  # fmt: skip
 
 
-LISTS = {"publication_submission": "the list of its submissions", "revision": "the list of its revisions"}
+LISTS = {
+    "publication_submission": "the list of its submissions",
+    "revision": "the list of its revisions",
+    "provenance": "where its submissions came from",
+}
+GUARDS = {  # of the tables that are never rewritten; see the migrations and `store._guard`
+    "publication": ("append_only",),
+    "revision": ("append_only", "come_with_the_next"),
+    "publication_submission": ("append_only", "never_rewritten", "closed_once", "come_with_the_next", "go_with_the_next"),
+}
+PROVENANCE = """
+select encode(sha256(convert_to(string_agg(line, '' order by line collate "C"), 'UTF8')), 'hex') from (
+    select jsonb_build_array(s.submission_id, s.form, s.contract_version, s.county_code, s.week, s.as_of_date, s.version, s.received_at, s.member, s.sheet,
+                             s.layout, f.file_id, f.sha256, f.original_name, f.original_path, f.received_at)::text as line
+    from store.publication_submission p join intake.submission s using (submission_id) join intake.file f using (file_id) where p.opened_in = %s
+) t"""
 
 
 def of_rows(connection: psycopg.Connection, mart: str, number: int) -> str | None:
@@ -35,14 +50,15 @@ def of_rows(connection: psycopg.Connection, mart: str, number: int) -> str | Non
 
 
 def of_lists(connection: psycopg.Connection, number: int) -> dict[str, str]:
-    """SHA-256 over a publication's changes to its list of submissions and over its revisions; '' where there are none."""
+    """SHA-256 over a publication's changes to its list of submissions, over their files and places, and over its revisions; '' where there are none."""
     row = "jsonb_strip_nulls(to_jsonb(s) - 'publication_id')::text"
     (revisions,) = connection.execute(
         f"""select encode(sha256(convert_to(string_agg({row}, '' order by {row} collate "C"), 'UTF8')), 'hex')
             from store.revision s where publication_id = %s""",
         [number],
     ).fetchone()
-    return {"publication_submission": of_rows(connection, "publication_submission", number) or "", "revision": revisions or ""}
+    (provenance,) = connection.execute(PROVENANCE, [number]).fetchone()
+    return {"publication_submission": of_rows(connection, "publication_submission", number) or "", "revision": revisions or "", "provenance": provenance or ""}
 
 
 def of_content(hashes: dict[str, str]) -> str:
@@ -56,8 +72,12 @@ def of_entry(entry: dict) -> str:
     return hashlib.sha256(json.dumps(values, sort_keys=True, ensure_ascii=False).encode()).hexdigest()
 
 
-def verify(connection: psycopg.Connection) -> list[str]:
-    """Go through the whole ledger; returns what does not agree, one sentence each. Empty: nothing was altered."""
+def verify(connection: psycopg.Connection, noted: dict[int, str] | None = None) -> list[str]:
+    """Go through the whole ledger; returns what does not agree, one sentence each. Empty: nothing was altered.
+
+    ``noted``: publication → hash as noted outside of the database when it was made (`witness.noted`), so that a chain
+    that was worked out anew, or cut short at its end, shows as well.
+    """
     faults = []
     with connection.transaction():
         connection.execute("set local timezone = 'UTC'")
@@ -65,17 +85,51 @@ def verify(connection: psycopg.Connection) -> list[str]:
         with connection.cursor(row_factory=psycopg.rows.dict_row) as cursor:
             entries = cursor.execute("select * from store.publication order by publication_id").fetchall()
         before = ""
-        for entry in entries:
+        for place, entry in enumerate(entries, 1):
             number = entry["publication_id"]
-            if entry["previous_hash"] != before or entry["hash"] != of_entry(entry):
+            if entry["previous_hash"] != before or entry["hash"] != of_entry(entry) or number != place:
                 faults.append(f"Publication {number}: the ledger's line was altered, or one before it is missing.")
-            if entry["content_hash"] != of_content(entry["content_hashes"]):
-                faults.append(f"Publication {number}: the list of its marts' hashes was altered.")
-            for mart in tables:
-                if of_rows(connection, mart, number) != entry["content_hashes"].get(mart):
-                    faults.append(f"Publication {number}: rows of marts.{mart} were altered.")
-            for name, digest in of_lists(connection, number).items():
-                if digest != entry["content_hashes"].get(name, digest):  # publications of an earlier version vouch for rows only
-                    faults.append(f"Publication {number}: {LISTS[name]} was altered.")
+            faults += _of_publication(connection, number, entry, tables)
             before = entry["hash"]
+        standing = {e["publication_id"]: e["hash"] for e in entries}
+        for number, digest in sorted((noted or {}).items()):
+            if standing.get(number) != digest:
+                faults.append(f"Publication {number}: " + ("the ledger's line is not the one noted when it was made." if number in standing else "it was made and is missing from the ledger."))
+        faults += _strangers(connection, tables, max(standing, default=0))
+        faults += _unguarded(connection, tables)
     return faults
+
+
+def _of_publication(connection: psycopg.Connection, number: int, entry: dict, tables: list[str]) -> list[str]:
+    faults, vouched = [], entry["content_hashes"]
+    if entry["content_hash"] != of_content(vouched):
+        faults.append(f"Publication {number}: the list of its marts' hashes was altered.")
+    for mart in sorted({*tables, *vouched} - LISTS.keys()):
+        if (of_rows(connection, mart, number) if mart in tables else None) != vouched.get(mart):
+            faults.append(f"Publication {number}: rows of marts.{mart} were altered.")
+    for name, digest in of_lists(connection, number).items():
+        if digest != vouched.get(name, digest):  # publications of an earlier version vouch for less
+            faults.append(f"Publication {number}: {LISTS[name]} was altered.")
+    return faults
+
+
+def _strangers(connection: psycopg.Connection, tables: list[str], last: int) -> list[str]:
+    """Rows of publications that the ledger does not know: it was cut short, or they were slipped in."""
+    faults = []
+    for table in sorted({*tables, "publication_submission"}):
+        query = sql.SQL("select exists (select from {t} where opened_in > {n} or opened_in < 1 or closed_in > {n})").format(t=sql.Identifier("store", table), n=last)
+        if connection.execute(query).fetchone()[0]:
+            faults.append(f"store.{table} has rows of publications that are not in the ledger.")
+    return faults
+
+
+def _unguarded(connection: psycopg.Connection, tables: list[str]) -> list[str]:
+    wanted = GUARDS | dict.fromkeys(tables, GUARDS["publication_submission"])
+    standing: dict[str, set[str]] = {}
+    for table, trigger in connection.execute(
+        """select c.relname, t.tgname from pg_trigger t join pg_class c on c.oid = t.tgrelid
+           where c.relnamespace = 'store'::regnamespace and not t.tgisinternal and t.tgenabled in ('O', 'A')"""
+    ):
+        standing.setdefault(table, set()).add(trigger)
+    lacking = ((table, sorted(set(names) - standing.get(table, set()))) for table, names in sorted(wanted.items()))
+    return [f"store.{table} can be rewritten: its guard {', '.join(names)} is switched off or gone." for table, names in lacking if names]

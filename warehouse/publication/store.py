@@ -127,11 +127,12 @@ def _create(connection: psycopg.Connection, mart: Mart) -> None:
 
 
 def _guard(connection: psycopg.Connection, name: str, columns: list[str]) -> None:
-    """A row version may be closed and nothing else."""
+    """A row version may be closed and nothing else, and opened and closed in the next publication only."""
     run = lambda text: connection.execute(sql.SQL(text).format(table=sql.Identifier("store", name), columns=_list([*columns, "opened_in"])))  # noqa: E731
     run("create or replace trigger append_only before delete or truncate on {table} for each statement execute function store.refuse()")
     run("create or replace trigger never_rewritten before update of {columns} on {table} for each statement execute function store.refuse()")
     run("create or replace trigger closed_once before update of closed_in on {table} for each row when (old.closed_in is not null) execute function store.refuse()")
+    connection.execute("select store.guard_versions(%s)", [f"store.{name}"])
 
 
 def _view(connection: psycopg.Connection, mart: Mart) -> None:

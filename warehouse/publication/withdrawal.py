@@ -11,7 +11,7 @@ from psycopg import sql
 from psycopg.rows import dict_row
 
 from warehouse.publication import revision
-from warehouse.publication.ledger import Publication, enter, latest, lock
+from warehouse.publication.ledger import Publication, enter, latest, lock, note_outside
 from warehouse.publication.store import Mart, candidate_marts, ensure
 from warehouse.settings import WarehouseError
 
@@ -51,7 +51,8 @@ def withdraw(connection: psycopg.Connection, settings, *, reason: str, by: str) 
         _hold(connection, number, reason, by)
         _set_candidates_back(connection, marts, number)
         _note_again(connection, marts, number, before)
-        return publication
+    note_outside(connection, settings)
+    return publication
 
 
 def _go_back(connection: psycopg.Connection, table: sql.Identifier, columns: sql.Composable, number: int, target: int) -> tuple[int, int]:
