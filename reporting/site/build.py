@@ -8,7 +8,7 @@ import os
 import re
 import shutil
 import uuid
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -20,11 +20,14 @@ from psycopg import sql
 from ingestion.contracts import contracts
 from reporting.site import addresses, charts, data, figures
 from reporting.site.data import Facts
+from warehouse.dbt_sources import forms_of_marts
 from warehouse.settings import Settings
 
 HERE = Path(__file__).parent
 PAGE_ROWS = 250  # findings a page; long lists go on in numbered pages
 SUBMISSION_ROWS = 600
+REVISION_ROWS = 500
+REVISIONS_SHOWN = 60  # on the page of a publication itself
 CHUNK_BYTES = 700_000  # of a script file with findings
 WEEKS_ACROSS = 26
 MAP_COUNTIES = 120  # rows of a map of counties; more go on in numbered pages
@@ -75,14 +78,16 @@ class Site:
         self.connection, self.settings, self.facts, self.root, self.count = connection, settings, facts, root, 0
         self.published, self.carried = published, carried
         environment = jinja2.Environment(
-            loader=jinja2.FileSystemLoader(HERE / "templates"), autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined
+            loader=jinja2.FileSystemLoader(HERE / "templates"), autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined,
+            extensions=["jinja2.ext.loopcontrols"],
         )
         environment.globals |= {
             "facts": facts, "STATUS": data.STATUS, "SIGN": data.SIGN, "RESULT": data.RESULT, "RESULT_SIGN": data.RESULT_SIGN,
             "SEVERITY": data.SEVERITY, "FINDING_STATUS": data.FINDING_STATUS, "STAGE": data.STAGE, "TRIGGER": data.TRIGGER, "VERDICT": data.VERDICT,
             "LIFE": data.LIFE, "OWNER": data.OWNER, "ANOMALY": data.ANOMALY, "ANOMALY_VERDICT": data.ANOMALY_VERDICT,
+            "REVISION": data.REVISION, "DECISION": data.DECISION,
             "span": data.week_span, "developer": self.developer_pages(), "forms_zh": {f.code: f.zh for f in facts.forms}, "shown": figures.shown,
-            "short": {f.code: re.sub("(周报表|台账|进展表|明细表)$", "", f.zh) for f in facts.forms}, "published": published, "sparkline": charts.sparkline, "trend_of": _trend_of, "zh_of": _zh_of,
+            "forms_of": defaultdict(str, forms_of_marts()), "short": {f.code: re.sub("(周报表|台账|进展表|明细表)$", "", f.zh) for f in facts.forms}, "published": published, "sparkline": charts.sparkline, "trend_of": _trend_of, "zh_of": _zh_of,
         }  # fmt: skip
         environment.filters |= {"number": lambda n: f"{n:,}", "time": lambda t: f"{t:%Y-%m-%d %H:%M}" if t else "", "percent": lambda v: "—" if v is None else f"{v * 100:.1f}%"}
         self.environment = environment
@@ -180,8 +185,16 @@ class Site:
         bars = [(w, [found[w, "error"], found[w, "warning"]], f"{w}：错误 {found[w, 'error']}，提醒 {found[w, 'warning']}") for w in weeks]
         return {
             "rate": charts.rate_line(rates, "各周准时率", self.facts.week),
-            "findings": charts.stacked_bars(bars, ["bar-error", "bar-warning"], "各周问题数"),
+            "findings": charts.stacked_bars(bars, ["bar-error", "bar-warning"], "各周问题数", "处"),
         }
+
+    def county_trend(self, county: str) -> dict[str, Any]:
+        weeks = self.facts.weeks[-WEEKS_ACROSS:]
+        found: Counter = Counter((f["week"], f["severity"]) for f in self.facts.findings if f["county"] == county)
+        shares = ((w, self.rate(w, county)) for w in weeks)
+        rates = [(w, r, f"{w}：准时率 {r * 100:.1f}%" if r is not None else w) for w, r in shares]
+        bars = [(w, [found[w, "error"], found[w, "warning"]], f"{w}：错误 {found[w, 'error']}，提醒 {found[w, 'warning']}") for w in weeks]
+        return {"rate": charts.rate_line(rates, "各周准时率", self.facts.week), "findings": charts.stacked_bars(bars, ["bar-error", "bar-warning"], "各周问题数", "处")}
 
     def weeks(self) -> None:
         rows = []
@@ -224,15 +237,19 @@ class Site:
         by_county: dict[str, list[dict]] = {c: [] for c in self.facts.counties}
         for finding in self.facts.findings:
             by_county.setdefault(finding["county"], []).append(finding)
-        summary = []
+        summary, style = [], (HERE / "assets/style.css").read_text(encoding="utf-8")  # a county's page is sent by mail, and keeps its looks
         for county, name in self.facts.counties.items():
             mine = by_county[county]
             statuses = Counter(s.status for (_, c, _), s in self.facts.status.items() if c == county)
             cells = {(w, f): (s.status, self.by_slice[w, county, f]) for (w, c, f), s in self.facts.status.items() if c == county and w in across}
             about = {"code": county, "name": name, "statuses": statuses, "rate": self.rate(None, county), "open": Counter(f["severity"] for f in mine if f["status"] == "open"), "all": len(mine)}
             summary.append(about)
-            for number, pages, rows in _paged(_open_first(mine), PAGE_ROWS):
-                self.page(_numbered(f"counties/{county}", number), "county.html", title=name, about=about, across=across, cells=cells, rows=rows, number=number, pages=pages, base=county)
+            for number, pages, rows in _paged(_to_mend_first(mine), PAGE_ROWS):
+                self.page(
+                    _numbered(f"counties/{county}", number), "county.html", title=name, about=about, across=across, cells=cells, rows=rows, number=number, pages=pages,
+                    base=county, trend=self.county_trend(county), style=style, anomalies=[a for a in self.facts.anomalies if a["county_code"] == county and a["standing"]],
+                    waivers=[w for w in self.facts.waivers if w["county_code"] == county and w["in_force"]],
+                )  # fmt: skip
         self.page("counties.html", "counties.html", title="各县", rows=summary, across=across)
 
     def rules(self) -> None:
@@ -292,8 +309,21 @@ class Site:
             publication["submissions"], publication["opened"], publication["closed"] = standing, len(opened.get(number, [])), len(closed.get(number, []))
             lines = [("纳入", *s) for s in opened.get(number, [])] + [("移出", *s) for s in closed.get(number, [])]
             for page, pages, rows in _paged(lines, SUBMISSION_ROWS):
-                self.page(_numbered(f"publications/{number}", page), "publication.html", title=f"第 {number} 号发布", p=publication, marts=marts.get(number, []), rows=rows, number=page, pages=pages, base=str(number))
+                self.page(
+                    _numbered(f"publications/{number}", page), "publication.html", title=f"第 {number} 号发布", p=publication, marts=marts.get(number, []), rows=rows,
+                    number=page, pages=pages, base=str(number), revisions=self.facts.revisions.get(number, []), shown_revisions=REVISIONS_SHOWN,
+                    approval=self.facts.approvals.get(publication["check_run_id"]),
+                )  # fmt: skip
+            self.revision_pages(publication)
         self.page("publications.html", "publications.html", title="发布台账", rows=list(reversed(self.facts.publications)))
+
+    def revision_pages(self, publication: dict[str, Any]) -> None:
+        """All of a publication's revisions, where its own page does not hold them."""
+        revisions, number = self.facts.revisions.get(publication["publication_id"], []), publication["publication_id"]
+        publication["revised"] = len(revisions)
+        if len(revisions) > REVISIONS_SHOWN:
+            for page, pages, rows in _paged(revisions, REVISION_ROWS):
+                self.page(_numbered(f"publications/{number}-revisions", page), "revisions.html", title=f"第 {number} 号发布的修订", p=publication, rows=rows, count=len(revisions), number=page, pages=pages)
 
     def mart_changes(self) -> dict[int, list[tuple[str, str, int, int]]]:
         """By publication: mart, week ('' where a mart has none), row versions opened and closed."""
@@ -333,7 +363,8 @@ class Site:
         found = addresses.load_addresses(self.connection, self.published, publication["week"]) if publication else {}
         for headline in self.published:
             weeks = sorted({w for w, _ in headline.totals})
-            self.page(f"figures/{headline.form}.html", "star.html", title=headline.zh, h=headline, week=publication["week"], weeks=weeks[-WEEKS_ACROSS:])
+            lines = [(m, _line(headline, weeks[-WEEKS_ACROSS:], n)) for n, m in enumerate(headline.measures)] if headline.weekly and len(weeks) > 1 else []
+            self.page(f"figures/{headline.form}.html", "star.html", title=headline.zh, h=headline, week=publication["week"], weeks=weeks[-WEEKS_ACROSS:], lines=lines)
             sources = found.get(headline.form, {})
             self.page(f"figures/{headline.form}-sources.html", "sources.html", title=f"{headline.zh}：来处", h=headline, week=publication["week"], sources=sources, commands=addresses.commands)
 
@@ -355,6 +386,17 @@ def _cell(finding: dict) -> str:
 
 def _open_first(findings: list[dict]) -> list[dict]:
     return sorted(findings, key=lambda f: f["status"] != "open")
+
+
+def _to_mend_first(findings: list[dict]) -> list[dict]:
+    """A county's list: what is open now, then what was already so in earlier weeks (``repeats`` names the newest), then the rest."""
+    newest: dict[tuple, str] = {}
+    for finding in sorted(findings, key=lambda f: f["week"], reverse=True):
+        place = tuple(finding[k] for k in ("rule_id", "form", "row_key", "field", "stage"))
+        finding["repeats"] = newest.get(place, "") if finding["status"] == "open" and finding["life"] == "persisting" else ""
+        if finding["status"] == "open":
+            newest.setdefault(place, finding["week"])
+    return sorted(findings, key=lambda f: (f["status"] != "open", bool(f["repeats"])))
 
 
 def _paged(rows: list, size: int) -> Iterator[tuple[int, int, list]]:
@@ -381,6 +423,15 @@ def _chunks(rows: list[dict]) -> Iterator[str]:
         size += len(text.encode())
     if part:
         yield ",\n".join(part)
+
+
+def _line(headline: figures.Headline, weeks: list[str], number: int) -> Any:
+    """The chart of one measure over weeks, in the unit of its newest value."""
+    measure, values = headline.measures[number], [headline.figure(week, None, number) for week in weeks]
+    unit = next((figures.shown(v, measure.unit)[1] for v in reversed(values) if v is not None), "")
+    scale = {"%": 0.01, "万元": 10_000, "亿元": 100_000_000}.get(unit, 1)
+    points = [(w, None if v is None else float(v) / scale, f"{w}：{''.join(figures.shown(v, measure.unit))}") for w, v in zip(weeks, values, strict=True)]
+    return charts.value_line(points, f"各周{measure.zh}", unit)
 
 
 def _zh_of(form: str, field: str) -> str:

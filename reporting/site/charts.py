@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
+
 from markupsafe import Markup, escape
 
-WIDTH, HEIGHT, LEFT, BOTTOM, TOP = 540, 210, 42, 28, 12
+WIDTH, HEIGHT, LEFT, BOTTOM, TOP = 540, 220, 46, 28, 24
 
 
 def rate_line(points: list[tuple[str, float | None, str]], label: str, mark: str | None = None) -> Markup:
@@ -20,10 +22,26 @@ def rate_line(points: list[tuple[str, float | None, str]], label: str, mark: str
         if value is not None:
             size = 4.5 if week == mark else 3
             parts.append(f'<circle class="dot" cx="{x(n):.1f}" cy="{y(value):.1f}" r="{size}"><title>{escape(text)}</title></circle>')
-    return _frame(parts, [w for w, _, _ in points], x, label)
+    return _frame(parts, [w for w, _, _ in points], x, label, f"纵轴自 {low * 100:.0f}% 起" if low else "")
 
 
-def stacked_bars(points: list[tuple[str, list[int], str]], classes: list[str], label: str) -> Markup:
+def value_line(points: list[tuple[str, float | None, str]], label: str, unit: str) -> Markup:
+    """A line of amounts in ``unit``. Points: week, value or None (a gap), text of the tooltip."""
+    have = [v for _, v, _ in points if v is not None]
+    step, (low, high, tick) = _step(len(points)), _scale(have)
+    y = lambda v: TOP + (1 - (v - low) / (high - low)) * (HEIGHT - TOP - BOTTOM)  # noqa: E731
+    x = lambda n: LEFT + step * (n + 0.5)  # noqa: E731
+    digits = max(0, -math.floor(math.log10(tick)))
+    parts = [_grid(y(low + tick * k), f"{low + tick * k:,.{digits}f}") for k in range(round((high - low) / tick) + 1)]
+    for run in _runs([v for _, v, _ in points]):
+        parts.append(f'<polyline class="line" points="{" ".join(f"{x(n):.1f},{y(points[n][1]):.1f}" for n in run)}"/>')
+    for n, (_, value, text) in enumerate(points):
+        if value is not None:
+            parts.append(f'<circle class="dot" cx="{x(n):.1f}" cy="{y(value):.1f}" r="{4.5 if n == len(points) - 1 else 2.6}"><title>{escape(text)}</title></circle>')
+    return _frame(parts, [w for w, _, _ in points], x, label, unit + (f"，纵轴自 {low:,.{digits}f} 起" if low else ""))
+
+
+def stacked_bars(points: list[tuple[str, list[int], str]], classes: list[str], label: str, unit: str = "") -> Markup:
     """Bars of counts, one series on another. Points: week, a count a series, text of the tooltip."""
     step, top = _step(len(points)), _ceiling(max((sum(c) for _, c, _ in points), default=0))
     y = lambda v: TOP + (1 - v / top) * (HEIGHT - TOP - BOTTOM)  # noqa: E731
@@ -38,7 +56,7 @@ def stacked_bars(points: list[tuple[str, list[int], str]], classes: list[str], l
                 parts.append(f'<rect class="{name}" x="{x(n) - width / 2:.1f}" y="{y(base + count):.1f}" width="{width:.1f}" height="{y(base) - y(base + count):.1f}"/>')
             base += count
         parts.append("</g>")
-    return _frame(parts, [w for w, _, _ in points], x, label)
+    return _frame(parts, [w for w, _, _ in points], x, label, unit)
 
 
 def sparkline(values: list[float | None]) -> Markup:
@@ -89,11 +107,24 @@ def _runs(values: list[float | None]) -> list[list[int]]:
     return [r for r in runs if r]
 
 
-def _frame(parts: list[str], weeks: list[str], x, label: str) -> Markup:
+def _scale(values: list[float]) -> tuple[float, float, float]:
+    """Start, end and tick of an axis with three to six round steps; it begins at zero unless everything lies high above it."""
+    low, high = min(values, default=0.0), max(values, default=0.0)
+    low = min(low, 0.0) if low < 0.6 * high or low < 0 else low
+    span = high - low or abs(high) or 1.0
+    power = 10.0 ** math.floor(math.log10(span / 4))
+    tick = next(m * power for m in (1, 2, 5, 10) if span / (m * power) <= 5)
+    first, last = math.floor(low / tick) * tick, math.ceil(high / tick) * tick
+    return first, last if last > first else first + tick, tick
+
+
+def _frame(parts: list[str], weeks: list[str], x, label: str, unit: str = "") -> Markup:
     every = max(1, -(-len(weeks) // 13))
     ticks = [
         f'<text class="axis" x="{x(n):.1f}" y="{HEIGHT - 8}" text-anchor="middle">{week[5:]}</text>'
         for n, week in enumerate(weeks)
         if (len(weeks) - 1 - n) % every == 0
     ]
+    if unit:
+        ticks.append(f'<text class="axis" x="0" y="{TOP - 16}">{escape(unit)}</text>')
     return Markup(f'<svg class="chart" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{escape(label)}">{"".join(parts + ticks)}</svg>')

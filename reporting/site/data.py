@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import re
+import shlex
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from typing import Any
@@ -15,6 +16,8 @@ from expectations.anomalies import listing
 from ingestion.contracts import Contracts, Form, Rule, contracts
 from ingestion.reference import Codes, codes
 from ingestion.rule_words import how_to_mend, rule_in_words
+from warehouse.dbt_sources import forms_of_marts
+from warehouse.trace.origins import origins
 
 STATUS = {
     "on_time": "准时",
@@ -43,6 +46,8 @@ ANOMALY_VERDICT = {"confirmed": "确属有误", "explained": "有因", "false_al
 FINDING_STATUS = {"open": "未解决", "resolved": "已解决", "superseded": "已换新报", "waived": "已豁免"}
 SEVERITY = {"error": "错误", "warning": "提醒"}
 STAGE = {"reading": "读取", "acceptance": "接收", "judgement": "综合判定"}
+REVISION = {"revised": "修改", "added": "新增", "removed": "删除"}
+DECISION = {"approved": "批准", "rejected": "驳回", "lapsed": "逾期未答", "overtaken": "已被新的检查取代", None: "待答复"}
 TRIGGER = {"weekly": "周发布", "correction": "更正", "backfill": "补录", "withdrawal": "撤回"}
 VERDICT = {"clean": "通过", "warnings": "通过，有提醒", "blocked": "未通过", None: "检查中"}
 ID_NUMBER = re.compile(r"(?<!\d)(\d{3})\d{11}(\d{3}[\dXx])(?!\d)")  # masked at the source already; a second lock
@@ -74,6 +79,8 @@ class Facts:
     waivers: list[dict[str, Any]] = field(default_factory=list)
     anomalies: list[dict[str, Any]] = field(default_factory=list)
     punctuality: dict[tuple[str, str], dict[str, Any]] = field(default_factory=dict)  # (week, county)
+    approvals: dict[int, dict[str, Any]] = field(default_factory=dict)  # check run → the last request for approval
+    revisions: dict[int, list[dict[str, Any]]] = field(default_factory=dict)  # publication → figures of earlier weeks that it changed
 
     @property
     def publication(self) -> dict[str, Any] | None:
@@ -133,7 +140,7 @@ def _rules(connection: psycopg.Connection, facts: Facts, known: Contracts) -> No
         contract = known.form(form) if form in known.codes else None
         facts.rules[rule_id] = {
             "id": rule_id, "form": form, "form_zh": contract.zh if contract else "各表通用", "severity": severity, "scope": scope, "zh": zh, "en": en,
-            "terms": terms.get(rule_id, []), "words": rule_in_words(rule, contract) if rule else "", "mend": how_to_mend(rule, contract), "found": Counter(),
+            "terms": terms.get(rule_id, []), "contract": f"ingestion/contracts/{form.lower()}.yaml {contract.version}" if contract else "", "words": rule_in_words(rule, contract) if rule else "", "mend": how_to_mend(rule, contract), "found": Counter(),
         }  # fmt: skip
 
 
@@ -169,7 +176,8 @@ def _findings(connection: psycopg.Connection, facts: Facts, known: Contracts, li
         one["row_zh"] = labels[key]
         one["found_at"] = one["found_at"].astimezone(zone)
         one["closed_at"] = one["closed_at"].astimezone(zone) if one["closed_at"] else None
-        one["mend"] = facts.rules[one["rule_id"]]["mend"] if one["rule_id"] in facts.rules else ""
+        mend = facts.rules[one["rule_id"]]["mend"] if one["rule_id"] in facts.rules else ""
+        one["mend"] = "" if mend.rstrip("。") in one["message_zh"] else mend  # most messages say it themselves
         if one["rule_id"] in facts.rules:
             facts.rules[one["rule_id"]]["found"][one["status"]] += 1
         facts.findings.append(one)
@@ -224,6 +232,33 @@ def _ledger(connection: psycopg.Connection, facts: Facts, zone: ZoneInfo) -> Non
     runs = records("select * from quality.check_run where finished_at is not null order by check_run_id desc limit 1")
     facts.run = runs[0] if runs else None
     facts.waivers = records("select * from quality.waiver order by waiver_id desc")
+    for one in facts.waivers:
+        one["in_force"] = facts.run is None or one["expires_on"] >= facts.run["judged_at"].date()
+    facts.approvals = {a["check_run_id"]: a for a in records("select * from quality.approval order by approval_id")}
+    _revisions(facts, records(REVISIONS))
+
+
+REVISIONS = """
+select r.publication_id, r.mart, r.county_code, r.week, r.row_key, r.column_name, r.kind, r.old_value, r.new_value, r.submission_id, r.change_reason,
+       s.version, f.original_name as file
+from store.revision r left join intake.submission s using (submission_id) left join intake.file f using (file_id)
+order by r.publication_id, r.week desc, r.county_code, r.mart, r.row_key, r.column_name"""
+
+
+def _revisions(facts: Facts, rows: list[dict[str, Any]]) -> None:
+    """With names in place of codes, and the command that tells where the new figure comes from."""
+    known, lists, forms = contracts(), codes(), forms_of_marts()
+    for one in rows:
+        form, about = known.form(forms[one["mart"]]), origins(one["mart"])
+        column = about.get(one["column_name"])
+        one["form_zh"], one["column_zh"] = form.zh, column.description.split(" | ")[0] if column else one["column_name"]
+        one["row_zh"] = _label(form, one["row_key"], lists)
+        one["county_zh"] = facts.counties.get(one["county_code"], one["county_code"])
+        gone = one["kind"] == "removed"
+        parts = ["warehouse", "trace", "--mart", one["mart"], *(["--week", one["week"]] if "week" in about else []), "--county", one["county_code"]]
+        parts += ["--key", one["row_key"], "--column", one["column_name"], "--publication", str(one["publication_id"] - gone)]
+        one["command"] = shlex.join(parts)
+        facts.revisions.setdefault(one["publication_id"], []).append(one)
 
 
 def load_anomalies(connection: psycopg.Connection, facts: Facts, known: Contracts, lists: Codes) -> None:

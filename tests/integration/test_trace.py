@@ -5,6 +5,7 @@ import datetime as dt
 import io
 import itertools
 import json
+import os
 import random
 import re
 import unicodedata
@@ -16,6 +17,7 @@ from pathlib import Path
 import openpyxl
 import psycopg
 import pytest
+from generator_places import Places
 from python_calamine import CalamineWorkbook
 
 from expectations.judge import judge
@@ -35,6 +37,7 @@ from warehouse.trace.origins import key_of, origins
 
 pytestmark = [pytest.mark.database, pytest.mark.slow]
 FIGURES, SEED = 240, 7
+COUNTIES = 12 if os.environ.get("WAREHOUSE_LONG") else 3  # each writes in a way of its own
 _numbers = itertools.count(1)
 # what the derived columns mean, written down a second time
 DERIVED = {
@@ -64,7 +67,7 @@ def line(server, template, tmp_path_factory):
         admin.execute(f"create database {name} template {template} strategy file_copy")
     settings = replace(Settings.from_environment(), home=tmp_path_factory.mktemp("trace"), url=server.rsplit("/", 1)[0] + "/" + name)
     settings.prepare()
-    demo = write_demo(tmp_path_factory.mktemp("demo"), weeks=3, counties=3, payouts=4)
+    demo = write_demo(tmp_path_factory.mktemp("demo"), weeks=3, counties=COUNTIES, payouts=4)
     told = Line(settings, demo, {}, {})
     with database.connect(settings, autocommit=True) as connection:
         for folder, week in ((demo.backfill, demo.weeks[-2]), (demo.last_week, demo.weeks[-1])):
@@ -210,6 +213,34 @@ def test_random_figures_come_from_the_cells_that_the_trace_names(line, connectio
     assert cells > FIGURES / 2
 
 
+def test_the_cells_are_those_that_the_generator_wrote(line, connection):
+    """Right place, not only right text: a figure that stands in two cells is told apart. Cells of derived figures too."""
+    places, books, checked, kinds = Places(line.demo), {}, 0, set()
+    for mart, publication, row, column in figures(line, connection):
+        found = trace(
+            connection, line.settings, mart=mart, column=column, key=str(row[key_of(mart).column]), county=row["county_code"],
+            week=row.get("week"), publication=publication,
+        )  # fmt: skip
+        for node in found.root.walk():
+            cell = node.source
+            if not cell or not cell.row_no or cell.name.startswith("更正"):
+                continue  # a heading, or a sheet that this module has sent again under a name of its own
+            rows = line.demo.values.get((cell.form, cell.county_code, cell.week))
+            key = contracts().form(cell.form).key
+            at = [i for i, r in enumerate(rows or ()) if key.pseudonymised or str(r[key.name]) == node.key]
+            if not at:
+                continue  # a form that was returned in the end: the generator keeps no rows of it
+            row_of = cell.row_no - 1 if key.pseudonymised else at[0]  # whose number is a secret, its place in the list is not
+            place = places.of(cell.form, cell.county_code, cell.week, row_of, cell.field)
+            where = f"{mart}.{column} {cell.county_code} {cell.week} in {publication}: {cell.file}"
+            assert any(f.endswith("/" + cell.file) for f in place.files), where
+            assert (cell.member, cell.sheet) == (place.member, place.sheet), where
+            if cell.cell != place.cell:  # only where the county merged cells, and the text stands in the first of them
+                assert not content(line, books, cell.as_json() | {"cell": place.cell}), where
+            checked, kinds = checked + (cell.cell == place.cell), kinds | {found.root.kind}
+    assert checked > FIGURES and {"cell", "rate", "increment", "formula"} <= kinds
+
+
 def test_the_latest_figures_are_those_that_the_counties_meant(line, connection):
     """Against what the generator knows, base fields, rates, increments and sums alike; nothing here asks the trace how."""
     draw, checked = random.Random(SEED), set()
@@ -262,6 +293,51 @@ def test_a_corrected_cell_changes_the_figure_and_the_old_publication_keeps_its_o
     assert new.root.source.name.startswith("更正") and new.publication.approved_by == "审核人甲"
     rows = connection.execute("select old_value, new_value, submission_id from marts.fct_revision where publication_id = 3 and column_name = 'measure'").fetchall()
     assert (old.value, "更正后的措施", new.root.source.submission_id) in rows
+
+
+def test_totals_of_random_columns_come_from_the_cells_of_all_counties(line, connection):
+    """City and county totals over all marts and publications, each added up here from the texts of the original files."""
+    draw, books, checked = random.Random(SEED), {}, 0
+    candidates = [(m, o.column) for m in sorted(forms_of_marts()) for o in origins(m).values() if o.adds_up and o.kind == "cell" and "week" in origins(m)]
+    for mart, column in draw.sample(candidates, 24):
+        publication, county = draw.choice((1, 2, 3)), None
+        week = draw.choice(line.demo.weeks[: 2 if publication == 1 else 3])
+        connection.execute(f"set warehouse.publication = '{publication}'")
+        counties = [c for (c,) in connection.execute(f"select distinct county_code from marts.{mart} where week = %s order by 1", [week])]
+        if not counties:
+            continue
+        if draw.random() < 0.4:
+            county = draw.choice(counties)
+        found = trace(connection, line.settings, mart=mart, column=column, key="*", county=county, week=week, publication=publication)
+        published = connection.execute(f"select sum({column}) from marts.{mart} where week = %s and (%s::text is null or county_code = %s)", [week, county, county]).fetchone()[0]
+        texts = [(content(line, books, source), source["factor"]) for source in found.as_json()["sources"]]
+        figures_ = [n for n in (number(text, factor) for text, factor in texts) if n is not None]
+        assert found.value == recompute(found) == published, f"{mart}.{column} {county} {week} in {publication}"
+        assert (published is None and not figures_) or abs(sum(figures_) - published) < Decimal("0.0051") * len(figures_), f"{mart}.{column}"
+        checked += 1
+    assert checked > 15
+    connection.execute("reset warehouse.publication")
+
+
+def test_a_figure_that_is_carried_forward_comes_from_the_earlier_weeks_cell(line, connection):
+    found_any = 0
+    for mart in sorted(forms_of_marts()):
+        about = origins(mart)
+        if "carried_from_week" not in about:
+            continue
+        column = next((o.column for o in about.values() if o.kind == "cell" and not o.is_key and not o.personal and o.field.numeric), None)
+        row = column and connection.execute(
+            f"select county_code, week, carried_from_week, {key_of(mart).column}, {column} from marts.{mart} where carried_from_week is not null order by 1, 2 limit 1"
+        ).fetchone()
+        if not row:
+            continue
+        county, week, earlier_week, key, value = row
+        found = trace(connection, line.settings, mart=mart, column=column, key=str(key), county=county, week=week)
+        (cell,) = found.root.cells()
+        assert (found.root.kind, found.value, cell.week) == ("carried", value, earlier_week) and earlier_week < week
+        assert abs(number(content(line, {}, cell.as_json()), cell.factor) - Decimal(str(value))) < Decimal("0.0051")
+        found_any += 1
+    assert found_any
 
 
 def test_totals_are_trees_over_all_rows(line, connection):

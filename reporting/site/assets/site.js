@@ -64,7 +64,8 @@ if (page) {
       cell(meta.counties[r.c] ? link(`counties/${r.c}.html`, meta.counties[r.c]) : r.c).className = "nowrap";
       cell(meta.forms[r.f] || "", document.createElement("br"), text("span", r.p, "muted")).className = "place";
       cell(text("span", meta.severities[r.s], `tag ${r.s}`), document.createElement("br"), meta.rules[r.r] ? link(`rules/${r.r}.html`, r.r) : r.r).className = "nowrap";
-      cell(r.m, text("span", meta.mend[r.r] || "", "mend")).className = "told";
+      const mend = meta.mend[r.r] || "";  // most messages say it themselves
+      cell(r.m, text("span", r.m.includes(mend.replace(/。$/, "")) ? "" : mend, "mend")).className = "told";
       const figures = document.createElement("dl");
       for (const [name, value] of [["填报", r.v], ["应为", r.e], ["差额", r.d]]) if (value) figures.append(text("dt", name), text("dd", value));
       cell(...(figures.children.length ? [figures] : [])).className = "values";
