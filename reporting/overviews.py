@@ -16,6 +16,7 @@ from ingestion.contracts import contracts
 from reporting.metrics import Metric, catalogue
 from warehouse.dbt_sources import fact_columns, fields, forms_of_marts
 from warehouse.dbt_sources import marts as dbt_marts
+from warehouse.publication.store import PATIENCE
 
 NAMES = {  # code column → dimension, its name, join condition
     "county_code": ("dim_county", "county_name", "{d}.county_code = f.county_code", "县（市、区）名称 | County name"),
@@ -142,7 +143,7 @@ def ensure_overviews(connection: psycopg.Connection) -> list[str]:
 def _make(connection: psycopg.Connection, view: Overview, mark: str) -> None:
     target = sql.Identifier("marts", view.name)
     with connection.transaction():
-        connection.execute("set local lock_timeout = '2s'")
+        connection.execute(f"set local lock_timeout = '{PATIENCE}'")
         granted = connection.execute(
             """select distinct grantee from information_schema.role_table_grants
                where table_schema = 'marts' and table_name = %s and privilege_type = 'SELECT' and grantee <> current_user""",

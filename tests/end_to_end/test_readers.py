@@ -127,6 +127,7 @@ Reading = tuple[int, frozenset]
 def look_on(told: Story, read, number: int, ended: threading.Event) -> None:
     draw = random.Random(number)
     with database.connect(told.settings, autocommit=True) as connection:
+        connection.execute("set lock_timeout = '50ms'")  # who waits longer for a publication has noticed it, and says so
         while not ended.is_set():
             began = time.monotonic()
             try:

@@ -1,22 +1,25 @@
 """Thirty publications with corrections, late files, empty forms and withdrawals in random order: each can be read again.
 
-The marts are made by dbt once; after that its compiled models are run as they are, without dbt around them, so that
-thirty builds take seconds.
+The marts are made by dbt once; after that its compiled models are run as they are (`quick_build`), so that thirty builds
+take seconds. Eight readers go on reading all the while, the latest publication and earlier ones.
 """
 
 import datetime as dt
 import itertools
 import random
+import threading
+from collections import defaultdict
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from pathlib import Path
 
 import psycopg
 import pytest
+from quick_build import quick_build
 from warehouse_rows import submit
 
 from warehouse import database
-from warehouse.build import _close_run, _note_followers, _open_run, build
+from warehouse.build import build
 from warehouse.publication import holds, publish, release, verify, withdraw
 from warehouse.publication.store import Mart, candidate_marts
 from warehouse.settings import Settings
@@ -24,7 +27,6 @@ from warehouse.settings import Settings
 pytestmark = [pytest.mark.database, pytest.mark.slow]
 COUNTIES = ("451022", "451024", "451026")
 FIRST_WEEK, PUBLICATIONS, SEED = 20, 30, 20200614
-MOVING = ("dim_week", "dim_submission", "dim_cooperation_project", "dim_resettlement_site")
 _numbers = itertools.count(1)
 
 
@@ -41,6 +43,10 @@ class History:
     idle_after_withdrawal: list = field(default_factory=list)
     faults: list[str] = field(default_factory=list)
     rebuilt: object = "not yet"
+    candidates: dict[str, set] = field(default_factory=dict)  # mart → rows, after everything was built again
+    hashes: dict[int, dict[str, str]] = field(default_factory=dict)  # publication → view → hash of its rows, as it was made
+    seen: dict[str, list[tuple[int, dict[str, str]]]] = field(default_factory=lambda: defaultdict(list))  # reader → what it read
+    errors: list[str] = field(default_factory=list)
 
 
 def contents(connection, marts: list[Mart]) -> dict[str, dict]:
@@ -52,38 +58,65 @@ def contents(connection, marts: list[Mart]) -> dict[str, dict]:
     return found
 
 
-# ---------------------------------------------------------------- a build without dbt around it
+# ---------------------------------------------------------------- readers
 
 
-def compiled(settings: Settings) -> dict[str, str]:
-    return {p.stem: p.read_text(encoding="utf-8") for p in (settings.home / "dbt/target/compiled/county_warehouse/models").rglob("*.sql")}
+def views(connection) -> list[str]:
+    """Every view that a reader finds in marts: facts, dimensions, overviews, the ledger and the revisions."""
+    return [name for (name,) in connection.execute("select viewname from pg_views where schemaname = 'marts' order by 1")]
 
 
-def quick_build(connection, settings: Settings, marts: list[Mart], last: str, everything: bool = False) -> bool:
-    models = compiled(settings)
-    with connection.transaction():
-        _note_followers(connection, last, everything=everything)
-        (project,) = connection.execute("select project_hash from ops.build_run where project_hash is not null order by build_run_id desc limit 1").fetchone()
-        run, _, forms = _open_run(connection, last, project, False)
-        if run is None:
-            return False
-        connection.execute("delete from intermediate.int_reporting__slice")
-        columns = [d.name for d in connection.execute("select * from intermediate.int_reporting__slice").description]
-        connection.execute(f"insert into intermediate.int_reporting__slice select {', '.join(columns)} from ({models['int_reporting__slice']}) m")
-        for mart in sorted(marts, key=lambda m: (m.form is not None, m.name != "dim_week")):  # dimensions first, the weeks before all
-            names = ", ".join(mart.columns)
-            if mart.name not in models:
-                continue
-            rows = f"insert into candidate.{mart.name} ({names}) select {names} from ({models[mart.name]}) m"
-            if mart.name in MOVING:
-                changes = ", ".join(f"{c} = excluded.{c}" for c in mart.columns)
-                connection.execute(f"{rows} on conflict ({', '.join(mart.key)}) do update set {changes}")
-            elif mart.form in forms:
-                place = "county_code" if mart.accumulating else "county_code, week"
-                connection.execute(f"delete from candidate.{mart.name} where ({place}) in (select {place} from intermediate.int_reporting__slice where form = %s)", [mart.form])
-                connection.execute(rows)
-        _close_run(connection, run, None)
-    return True
+def read_all(connection, names: list[str], source: str = "marts.{}") -> tuple[int, dict[str, str]]:
+    """(publication, hash of all rows by view), in one statement."""
+    parts = [f"select '{n}' as view, md5(coalesce(string_agg(t::text, '|' order by t::text collate \"C\"), '')) as hash from {source.format(n)} t" for n in names]
+    return connection.execute(f"select store.reading_publication(), jsonb_object_agg(view, hash) from ({' union all '.join(parts)}) everything").fetchone()
+
+
+class Readers:
+    """Eight of them, each in a loop: the latest publication, an earlier one by setting, an earlier one by function."""
+
+    def __init__(self, told: History):
+        self.told, self.ended = told, threading.Event()
+        kinds = [self.latest] * 4 + [self.by_setting] * 2 + [self.by_function] * 2
+        self.threads = [threading.Thread(target=self.loop, args=(kind, f"{kind.__name__} {n}", n)) for n, kind in enumerate(kinds)]
+
+    def __enter__(self):
+        for thread in self.threads:
+            thread.start()
+
+    def __exit__(self, *_):
+        self.ended.set()
+        for thread in self.threads:
+            thread.join()
+
+    def loop(self, read, name: str, seed: int) -> None:
+        draw = random.Random(seed)
+        with database.connect(self.told.settings, autocommit=True) as connection:
+            connection.execute("set lock_timeout = '50ms'")  # who waits longer for a publication has noticed it
+            while not self.ended.wait(0.25):
+                try:
+                    self.told.seen[name].append(read(connection, draw))
+                except psycopg.Error as error:
+                    self.told.errors.append(f"{name}: {error!r}")
+
+    def latest(self, connection, draw) -> tuple[int, dict[str, str]]:
+        return read_all(connection, views(connection))
+
+    def by_setting(self, connection, draw) -> tuple[int, dict[str, str]]:
+        connection.execute(f"set warehouse.publication = '{self.earlier(draw)}'")
+        try:
+            return read_all(connection, views(connection))
+        finally:
+            connection.execute("reset warehouse.publication")
+
+    def by_function(self, connection, draw) -> tuple[int, dict[str, str]]:
+        number = self.earlier(draw)
+        latest, hashes = read_all(connection, views(connection), f"marts.as_published(null::marts.{{}}, {number})")
+        assert latest >= number  # the session itself still reads the latest
+        return number, hashes
+
+    def earlier(self, draw) -> int:
+        return draw.randint(1, max(self.told.hashes))
 
 
 # ---------------------------------------------------------------- what may happen
@@ -150,11 +183,24 @@ def live(told: History, connection) -> None:
 
     def keep(number: int, action: str) -> None:
         told.copies[number] = contents(connection, marts)
+        told.hashes[number] = read_all(connection, views(connection))[1]
         told.actions.append(action)
         rows = connection.execute("select mart, county_code, week, row_key, column_name, kind, old_value, new_value from marts.fct_revision where publication_id = %s", [number])
         told.revisions[number] = set(rows)
 
     keep(publish(connection, told.settings, check_run_id=None, approved_by="审核人").publication_id, "first")
+    with Readers(told):
+        go_on(told, connection, chance, marts, keep)
+    told.faults = verify(connection)
+    horizon = connection.execute("select publish_week from ops.build_run order by build_run_id desc limit 1").fetchone()[0]
+    quick_build(connection, told.settings, marts, horizon, everything=True)
+    told.rebuilt = publish(connection, told.settings, check_run_id=None, approved_by="审核人")
+    for mart in marts:
+        names = [*mart.key, *(c for c in mart.columns if c not in mart.key)]
+        told.candidates[mart.name] = set(connection.execute(f"select {', '.join(names)} from candidate.{mart.name}"))
+
+
+def go_on(told: History, connection, chance: Chance, marts: list[Mart], keep) -> None:
     while len(told.copies) < PUBLICATIONS:
         action = chance.random.choices(["week", "correction", "withdrawal", "release"], [3, 6, 3, 1])[0]
         before = connection.execute("select publish_week from ops.build_run where succeeded order by build_run_id desc limit 1").fetchone()[0]
@@ -182,10 +228,6 @@ def live(told: History, connection) -> None:
         publication = publish(connection, told.settings, check_run_id=None, approved_by="审核人")
         if publication:
             keep(publication.publication_id, action)
-    told.faults = verify(connection)
-    horizon = connection.execute("select publish_week from ops.build_run order by build_run_id desc limit 1").fetchone()[0]
-    quick_build(connection, told.settings, marts, horizon, everything=True)
-    told.rebuilt = publish(connection, told.settings, check_run_id=None, approved_by="审核人")
 
 
 def test_the_history_holds_what_it_should(history):
@@ -203,6 +245,54 @@ def test_every_publication_is_read_again_row_by_row_as_it_was(history):
             assert connection.execute("select max(publication_id) from marts.fct_revision").fetchone()[0] in (None, *range(1, number + 1))
 
 
+def test_every_view_gives_what_it_gave_then_by_setting_and_by_function(history):
+    """Facts, dimensions, overviews, the ledger and the revisions: `SET warehouse.publication` and `marts.as_published` alike."""
+    with database.connect(history.settings, autocommit=True) as connection:
+        names = views(connection)
+        assert len(names) > 40 and {"dim_publication", "dim_submission", "fct_revision"} < set(names)
+        for number, hashes in history.hashes.items():
+            assert hashes.keys() == set(names)
+            connection.execute(f"set warehouse.publication = '{number}'")
+            assert read_all(connection, names) == (number, hashes), f"publication {number} ({history.actions[number - 1]})"
+            connection.execute("reset warehouse.publication")
+            assert read_all(connection, names, f"marts.as_published(null::marts.{{}}, {number})")[1] == hashes
+
+
+def test_eight_readers_met_whole_publications_and_no_error_and_waited_for_nobody(history):
+    assert history.errors == []
+    readings = [reading for seen in history.seen.values() for reading in seen]
+    assert len(history.seen) == 8 and len(readings) >= PUBLICATIONS
+    for number, hashes in readings:
+        assert hashes == history.hashes[number], f"publication {number}"
+    for name, seen in history.seen.items():
+        numbers = [number for number, _ in seen]
+        assert not name.startswith("latest") or numbers == sorted(numbers)
+    assert len({number for number, _ in readings}) >= PUBLICATIONS // 2
+
+
+def test_two_publications_are_compared_in_one_statement(history):
+    query = """select count(*) from marts.as_published(null::marts.fct_consumption_weekly, %s) a
+               full join marts.as_published(null::marts.fct_consumption_weekly, %s) b using (week, county_code, channel) where a.sales is distinct from b.sales"""
+    with database.connect(history.settings, autocommit=True) as connection:
+        number = next(n for n, action in enumerate(history.actions, 1) if action == "week")
+        assert connection.execute(query, [number, number]).fetchone() == (0,)
+        assert connection.execute(query, [number - 1, number]).fetchone()[0] > 0
+        assert connection.execute("select store.reading_publication(), current_setting('warehouse.publication', true)").fetchone()[0] == PUBLICATIONS
+
+
+@pytest.mark.parametrize(
+    ("statement", "sentence"),
+    [
+        ("set warehouse.publication = '99'; select count(*) from marts.dim_week", "There is no publication 99."),
+        ("select count(*) from marts.as_published(null::marts.dim_week, 99)", "There is no publication 99."),
+        ("select count(*) from marts.as_published(null::store.dim_week, 1)", "store.dim_week is no mart"),
+    ],
+)
+def test_a_publication_or_a_mart_that_is_not_there_is_told(history, statement, sentence):
+    with database.connect(history.settings, autocommit=True) as connection, pytest.raises(psycopg.errors.InvalidParameterValue, match=sentence):
+        connection.execute(statement)
+
+
 def test_a_withdrawal_gives_the_content_before_and_stays_until_something_new_comes(history):
     for number, action in enumerate(history.actions, 1):
         if action == "withdrawal":
@@ -218,6 +308,9 @@ def test_nothing_was_altered(history):
 
 def test_building_every_slice_again_changes_nothing(history):
     assert history.rebuilt is None
+    last = history.copies[PUBLICATIONS]
+    for mart, rows in history.candidates.items():
+        assert rows == {tuple(row.values()) for row in last[mart].values()}, mart
 
 
 def text(value) -> str | None:
@@ -274,15 +367,3 @@ def test_lists_of_submissions_and_holds_refuse_changes(history):
             with pytest.raises(psycopg.errors.RestrictViolation):
                 connection.execute(statement)
 
-
-@pytest.mark.parametrize(
-    ("table", "column", "sentence"),
-    [("publication_submission", "opened_in", "the list of its submissions"), ("revision", "publication_id", "the list of its revisions")],
-)
-def test_an_edit_of_the_lists_behind_the_ledgers_back_is_noticed(history, table, column, sentence):
-    with database.connect(history.settings) as connection, connection.transaction(force_rollback=True):
-        (number,) = connection.execute(f"select min({column}) from store.{table}").fetchone()
-        connection.execute(f"alter table store.{table} disable trigger all")
-        connection.execute(f"delete from store.{table} where ctid = (select ctid from store.{table} where {column} = {number} limit 1)")
-        connection.execute(f"alter table store.{table} enable trigger all")
-        assert verify(connection) == [f"Publication {number}: {sentence} was altered."]

@@ -88,9 +88,9 @@ def publish(
             """create temporary table published_slice on commit drop as
                select form, county_code, week, noted_at from ops.pending_slice where built"""
         )
-        opened = closed = 0
+        opened, closed, whole = 0, 0, last is None or _made_anew(connection, last)
         for mart in marts:
-            gone, come = _replace(connection, mart, number)
+            gone, come = _replace(connection, mart, number, whole)
             closed += gone
             opened += come
         connection.execute(
@@ -128,9 +128,16 @@ def lock(connection: psycopg.Connection) -> None:
 # ---------------------------------------------------------------- rows
 
 
-def _replace(connection: psycopg.Connection, mart: Mart, number: int) -> tuple[int, int]:
+def _made_anew(connection: psycopg.Connection, last: Publication) -> bool:
+    """Whether all candidates were made anew since: then a dimension may differ in slices that did not change."""
+    return connection.execute(
+        "select exists (select from ops.build_run where succeeded and full_refresh and finished_at > %s)", [last.published_at]
+    ).fetchone()[0]
+
+
+def _replace(connection: psycopg.Connection, mart: Mart, number: int, whole: bool) -> tuple[int, int]:
     """Close the rows that changed or went, open those that came or changed; returns (closed, opened)."""
-    affected = _affected(mart)
+    affected = _affected(mart, whole)
     parts = {"store": mart.store, "candidate": mart.candidate, "columns": mart.names(), "n": sql.Literal(number)}
     closed = connection.execute(
         sql.SQL(
@@ -152,9 +159,11 @@ def _replace(connection: psycopg.Connection, mart: Mart, number: int) -> tuple[i
     return closed, opened
 
 
-def _affected(mart: Mart) -> sql.Composable:
+def _affected(mart: Mart, whole: bool) -> sql.Composable:
+    """Of facts, and of the dimension that grows with them, the slices that were built; of other dimensions, which are small, all."""
     if mart.form is None:
-        return sql.SQL("true")
+        own = "x.submission_id in (select submission_id from intake.submission join published_slice using (form, county_code, week))"
+        return sql.SQL(own if mart.sliced and not whole else "true")
     place = "x.county_code" if mart.accumulating else "(x.county_code, x.week)"
     columns = "county_code" if mart.accumulating else "county_code, week"
     return sql.SQL(f"{place} in (select {columns} from published_slice where form = {{}})").format(sql.Literal(mart.form))

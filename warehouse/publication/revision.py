@@ -23,8 +23,8 @@ with standing as (  -- weeks that are in this publication and in the one before
     intersect
     select week from store.dim_week where opened_in <= {n} and (closed_in is null or closed_in > {n})
 ),
-come as (select * from {store} where opened_in = {n} and {week} in (select week from standing)),
-gone as (select * from {store} where closed_in = {n} and {week} in (select week from standing)),
+come as (select * from rows_come where {week} in (select week from standing)),
+gone as (select * from rows_gone where {week} in (select week from standing)),
 -- of a row that only one side shows, its other side may lie in a week that is not standing
 paired as (
     select {o_names}, o.{week} as week, o.submission_id, o.source_row_no, o.submission_id <> c.submission_id as is_other,
@@ -34,10 +34,10 @@ paired as (
     from come o join gone c on ({o_key}) = ({c_key})
     union all
     select {o_names}, o.{week}, o.submission_id, o.source_row_no, true, null, to_jsonb(o) - {left_out}, 'added'
-    from come o where not exists (select from {store} c where c.closed_in = {n} and ({c_key}) = ({o_key}))
+    from come o where not exists (select from rows_gone c where ({c_key}) = ({o_key}))
     union all
     select {c_names}, c.{week}, c.submission_id, c.source_row_no, false, to_jsonb(c) - {left_out}, null, 'removed'
-    from gone c where not exists (select from {store} o where o.opened_in = {n} and ({o_key}) = ({c_key}))
+    from gone c where not exists (select from rows_come o where ({o_key}) = ({c_key}))
 )
 insert into store.revision (publication_id, mart, county_code, week, row_key, column_name, kind, old_value, new_value, submission_id, change_reason)
 select {n}, {mart}, p.county_code, p.week, p.{own_key}::text, v.key, p.kind, p.before ->> v.key, p.after ->> v.key, p.submission_id,
@@ -63,17 +63,25 @@ def _of_mart(connection: psycopg.Connection, mart: Mart, number: int) -> int:
     ).fetchone()[0]
     if not touched:
         return 0
-    connection.execute(sql.SQL("analyze {}").format(mart.store))  # what was just opened and closed is unknown to the planner
+    for name, column in (("rows_come", "opened_in"), ("rows_gone", "closed_in")):  # the planner knows how many these are, and the store's size does not matter
+        connection.execute(
+            sql.SQL("create temporary table {name} on commit drop as select * from {store} where {column} = {n}").format(
+                name=sql.Identifier(name), store=mart.store, column=sql.Identifier(column), n=sql.Literal(number)
+            )
+        )
+        connection.execute(sql.SQL("analyze {}").format(sql.Identifier(name)))
     identity = [*mart.key, "county_code", "week", "as_of_date", *TECHNICAL]
     array = lambda names: sql.SQL("{}::text[]").format(sql.Literal(list(names)))  # noqa: E731
-    return connection.execute(
+    filled = connection.execute(
         sql.SQL(FILL).format(
-            n=sql.Literal(number), mart=sql.Literal(mart.name), store=mart.store, raw=sql.Identifier("raw", mart.form.lower()),
+            n=sql.Literal(number), mart=sql.Literal(mart.name), raw=sql.Identifier("raw", mart.form.lower()),
             week=sql.Identifier("last_seen_week" if mart.accumulating else "week"), own_key=sql.Identifier(mart.key[-1]),
             o_key=mart.keys("o"), c_key=mart.keys("c"), o_names=_names(mart, "o"), c_names=_names(mart, "c"),
             dated=sql.Literal(mart.accumulating), left_out=array(identity), counted_up=array(COUNTED_UP),
         )
     ).rowcount  # fmt: skip
+    connection.execute("drop table rows_come, rows_gone")
+    return filled
 
 
 def _names(mart: Mart, prefix: str) -> sql.Composable:

@@ -16,7 +16,8 @@ from warehouse.dbt_sources import accumulating, forms_of_marts
 from warehouse.settings import WarehouseError
 
 VERSION_COLUMNS = ("opened_in", "closed_in")
-ATTEMPTS = 10  # for the short exclusive lock that a new column needs; a reader's long query may hold it up
+ATTEMPTS = 20  # for the short exclusive lock that a new column needs; a reader's long query may hold it up
+PATIENCE = "40ms"  # readers that come while we wait for that lock wait no longer than this
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,11 @@ class Mart:
     @property
     def accumulating(self) -> bool:
         return self.form is not None and accumulating(self.form)
+
+    @property
+    def sliced(self) -> bool:
+        """The dimension that grows with every slice, the list of submissions."""
+        return self.form is None and self.key == ("submission_id",)
 
     def names(self, prefix: str = "") -> sql.Composable:
         return _list(self.columns, prefix)
@@ -150,7 +156,7 @@ def _extend(connection: psycopg.Connection, mart: Mart, new: list[str]) -> None:
     for attempt in range(1, ATTEMPTS + 1):
         try:
             with connection.transaction():
-                connection.execute("set local lock_timeout = '500ms'")  # readers that come after us wait no longer than this
+                connection.execute(f"set local lock_timeout = '{PATIENCE}'")
                 for name in new:
                     kind = sql.SQL(mart.columns[name][0])
                     connection.execute(sql.SQL("alter table {} add column {} {}").format(mart.store, sql.Identifier(name), kind))
