@@ -176,6 +176,7 @@ def _findings(connection: psycopg.Connection, facts: Facts, known: Contracts, li
         one["row_zh"] = labels[key]
         one["found_at"] = one["found_at"].astimezone(zone)
         one["closed_at"] = one["closed_at"].astimezone(zone) if one["closed_at"] else None
+        one["repeats"] = ""  # on a county's page: the week in which the same problem stands above
         mend = facts.rules[one["rule_id"]]["mend"] if one["rule_id"] in facts.rules else ""
         one["mend"] = "" if mend.rstrip("。") in one["message_zh"] else mend  # most messages say it themselves
         if one["rule_id"] in facts.rules:

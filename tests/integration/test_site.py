@@ -28,7 +28,7 @@ def due(week):
     return dt.datetime.combine(dt.date.fromisocalendar(int(week[:4]), int(week[6:]), 7), dt.time(4), dt.UTC) + dt.timedelta(days=2)
 
 
-def submission(connection, form, county, week, state, rows, received):
+def submission(connection, form, county, week, state, rows, received, version=1):
     """One file with one form; its rows stand in raw or among the rejected, as the database checks at commit."""
     number = connection.execute("select count(*) from intake.file").fetchone()[0] + 1
     file_id = connection.execute(
@@ -38,8 +38,8 @@ def submission(connection, form, county, week, state, rows, received):
     back = state == "returned"
     found = connection.execute(
         """insert into intake.submission (file_id, form, contract_version, county_code, week, version, received_at, state, rows_read, rows_loaded, rows_rejected, layout)
-           values (%s, %s, '1.0.0', %s, %s, 1, %s, %s, %s, %s, %s, '[]') returning submission_id""",
-        [file_id, form, county, week, received, state, rows, 0 if back else rows, rows if back else 0],
+           values (%s, %s, '1.0.0', %s, %s, %s, %s, %s, %s, %s, %s, '[]') returning submission_id""",
+        [file_id, form, county, week, version, received, state, rows, 0 if back else rows, rows if back else 0],
     ).fetchone()[0]
     for row in range(1, rows + 1):
         table, names = ("intake.rejected_row", "submission_id, row_no, block_no, sheet_row") if back else (f"raw.{form.lower()}", "submission_id, row_no, block_no, sheet_row")
@@ -87,6 +87,12 @@ def warehouse(connection):
         connection.execute("insert into store.publication_submission (submission_id, opened_in) select submission_id, %s from intake.submission where week = %s and state <> 'returned'", [number, week])
         if number == 3:
             connection.execute("update store.publication_submission set closed_in = 3 where submission_id = (select min(submission_id) from store.publication_submission)")
+            connection.execute(
+                """insert into store.revision (publication_id, mart, county_code, week, row_key, column_name, kind, old_value, new_value, submission_id, change_reason)
+                   select 3, 'fct_employment_weekly', %s, '2020-W23', county_code || lpad(n::text, 3, '0'), 'employed_away', 'revised', n::text, (n + 1)::text, submission_id, case n when 1 then '数据核实' end
+                   from (select county_code, submission_id from intake.submission where form = 'EMP01' and week = '2020-W23' order by 1 limit 1) s, generate_series(1, 70) n""",
+                [counties()[0]],
+            )
         connection.execute(
             """insert into store.publication (publication_id, published_at, week, trigger, approved_by, code_version, check_run_id, rows_opened, rows_closed, previous_hash, content_hash, hash)
                values (%s, %s, %s, 'weekly', '批准人甲', '1.0', %s, 24, %s, 'p', %s, %s)""",
@@ -170,6 +176,49 @@ def test_county_rule_and_publication_pages(warehouse, settings):
     standing = warehouse.execute("select count(*) from store.publication_submission where closed_in is null").fetchone()[0]
     text = plain(page(index, "publications/3.html"))
     assert f"含 {standing} 份；本号纳入 {opened}，移出 1" in text and "hash3" in text and "fct_employment_weekly 2020-W24 12 0" in text
+
+
+def test_a_publications_revisions_are_on_its_page_each_with_its_address(warehouse, settings):
+    index = build_site(warehouse, settings)
+    text = plain(page(index, "publications/3.html"))
+    assert "已发布各周的数字有 70 处改动" in text and "外出务工人数 修改 1 2 数据核实" in text and "查看全部 70 处" in text
+    command = f"warehouse trace --mart fct_employment_weekly --week 2020-W23 --county {counties()[0]} --key {counties()[0]}001 --column employed_away --publication 3"
+    assert command in text
+    all_of_them = page(index, "publications/3-revisions.html")
+    assert all_of_them.count("<summary") == 70 == warehouse.execute("select count(*) from store.revision").fetchone()[0]
+    assert "没有改动以前各周的数字" in plain(page(index, "publications/2.html"))
+
+
+def test_the_approval_is_on_the_publications_page(warehouse, settings):
+    warehouse.execute(
+        """insert into quality.approval (check_run_id, at_stake, decision, decided_by, decided_at, note)
+           select max(check_run_id), '{}', 'approved', '王主任', now(), '已电话核实' from quality.check_run"""
+    )
+    assert "批准：王主任" in (text := plain(page(build_site(warehouse, settings), "publications/3.html"))) and "理由：已电话核实" in text
+
+
+def test_a_countys_page_can_be_sent_alone_and_says_first_what_is_to_be_mended_now(warehouse, settings):
+    county = counties()[2]
+    for week in WEEKS:
+        finding(warehouse, "EMP-005", "warning", county, week, "EMP01", row_key=f"{county}001", cell="H9", message_zh=f"{week}在岗人数大于岗位数",
+                submission_id=submission(warehouse, "EMP01", county, week, "on_time", 1, due(week), version=9))  # fmt: skip
+    text = page(build_site(warehouse, settings), f"counties/{county}.html")
+    assert "<style>" in text and "stylesheet" not in text
+    assert plain(text).count("与 2020-W24 同一问题，见上") == 2
+    assert text.index("2020-W24在岗人数大于岗位数") < text.index("同一问题，见上")
+
+
+def test_waivers_are_listed_with_name_reason_and_expiry(warehouse, settings):
+    warehouse.execute(
+        """insert into quality.waiver (rule_id, county_code, form, from_week, to_week, granted_by, reason_zh, expires_on)
+           values ('EMP-001', %s, 'EMP01', '2020-W22', '2020-W24', '李科长', '系统切换', '2020-12-31'), ('EMP-001', %s, 'EMP01', '2020-W22', '2020-W22', '李科长', '旧', '2020-06-01')""",
+        [counties()[0], counties()[1]],
+    )
+    index = build_site(warehouse, settings)
+    assert "豁免 1 项在用" in plain(page(index, "index.html"))
+    rules = plain(page(index, "rules.html"))
+    assert "李科长 系统切换 2020-12-31 在用" in rules and "李科长 旧 2020-06-01 已到期" in rules
+    assert "在用豁免" in page(index, f"counties/{counties()[0]}.html") and "在用豁免" not in page(index, f"counties/{counties()[1]}.html")
 
 
 def test_findings_page_holds_every_finding_once(warehouse, settings, monkeypatch):
