@@ -28,7 +28,7 @@ def due(week):
     return dt.datetime.combine(dt.date.fromisocalendar(int(week[:4]), int(week[6:]), 7), dt.time(4), dt.UTC) + dt.timedelta(days=2)
 
 
-def submission(connection, form, county, week, state, rows, received, version=1):
+def submission(connection, form, county, week, state, rows, received):
     """One file with one form; its rows stand in raw or among the rejected, as the database checks at commit."""
     number = connection.execute("select count(*) from intake.file").fetchone()[0] + 1
     file_id = connection.execute(
@@ -38,8 +38,8 @@ def submission(connection, form, county, week, state, rows, received, version=1)
     back = state == "returned"
     found = connection.execute(
         """insert into intake.submission (file_id, form, contract_version, county_code, week, version, received_at, state, rows_read, rows_loaded, rows_rejected, layout)
-           values (%s, %s, '1.0.0', %s, %s, %s, %s, %s, %s, %s, %s, '[]') returning submission_id""",
-        [file_id, form, county, week, version, received, state, rows, 0 if back else rows, rows if back else 0],
+           values (%s, %s, '1.0.0', %s, %s, 1, %s, %s, %s, %s, %s, '[]') returning submission_id""",
+        [file_id, form, county, week, received, state, rows, 0 if back else rows, rows if back else 0],
     ).fetchone()[0]
     for row in range(1, rows + 1):
         table, names = ("intake.rejected_row", "submission_id, row_no, block_no, sheet_row") if back else (f"raw.{form.lower()}", "submission_id, row_no, block_no, sheet_row")
@@ -200,12 +200,12 @@ def test_the_approval_is_on_the_publications_page(warehouse, settings):
 def test_a_countys_page_can_be_sent_alone_and_says_first_what_is_to_be_mended_now(warehouse, settings):
     county = counties()[2]
     for week in WEEKS:
-        finding(warehouse, "EMP-005", "warning", county, week, "EMP01", row_key=f"{county}001", cell="H9", message_zh=f"{week}在岗人数大于岗位数",
-                submission_id=submission(warehouse, "EMP01", county, week, "on_time", 1, due(week), version=9))  # fmt: skip
+        sent = submission(warehouse, "FUN01", county, week, "on_time", 1, due(week))
+        finding(warehouse, "FUN-005", "warning", county, week, "FUN01", row_key="all_fiscal", field="spent", cell="H9", message_zh=f"{week}支出偏慢", submission_id=sent)
     text = page(build_site(warehouse, settings), f"counties/{county}.html")
     assert "<style>" in text and "stylesheet" not in text
     assert plain(text).count("与 2020-W24 同一问题，见上") == 2
-    assert text.index("2020-W24在岗人数大于岗位数") < text.index("同一问题，见上")
+    assert text.index("2020-W24支出偏慢") < text.index("同一问题，见上")
 
 
 def test_waivers_are_listed_with_name_reason_and_expiry(warehouse, settings):
