@@ -269,7 +269,7 @@ class Assembly:
     def _scale(self, f: Field, converted: dict[str, Converted], column: Column, group: Group) -> str | None:
         """Decide whether bare numbers of a rate are percent, and scale them: '%' or None (fractions)."""
         result = converted[f.name]
-        if f.kind != "declared":  # a declared rate is held against our own figure, which tells more
+        if f.kind != "declared" or not self._base(f):  # a declared rate is held against our own figure, which tells more
             self._shown_in_percent(result, column, group, group.fields[f.name][0])
         open_ = [i for i, v in enumerate(result.values) if v and i not in result.signed]
         heading = PERCENT if column.unit == PERCENT else None

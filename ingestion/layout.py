@@ -23,6 +23,7 @@ SMALL_SHEET = 3_000  # rows; in larger ones headings further down must be writte
 _COLUMN_LETTERS = frozenset(("甲", "乙", "丙", "丁", "A", "B", "C", "栏次", "列次", "栏目", "序号"))
 _COLUMN_NUMBER = re.compile(r"(\d{1,2})(?:=[-\d+*/×÷()]+)?")
 _YEAR = re.compile(r"(?<!\d)((?:19|20)\d\d)")
+_FIGURE_TEXT = re.compile(r"[-+¥]?\d[\d,]*(?:\.\d+)?(?:[%‰]|[十百千万亿]*[元人户个亩吨家项座处所辆台头只名次])?$")
 _GROUP_LABEL = re.compile(r"^(?:[（(]?[一二三四五六七八九十]+[)）]?[、.．]|第[一二三四五六七八九十]+[部类])")
 
 
@@ -152,7 +153,7 @@ def _runs_of_headings(grid: Grid, recogniser: Recogniser) -> list[tuple[int, int
         reaching = [r1 for (r1, _), (r2, _) in grid.merged if r1 < row <= r2 and lowest <= r1 and row - r1 < HEADING_ROWS]
         top = min(reaching, default=row)  # a merged heading beside these begins further up
         while top > lowest and row - top < HEADING_ROWS - 1:
-            if _is_upper(grid, top - 1, recogniser):
+            if _is_upper(grid, top - 1, recogniser) and not (runs and _looks_like_data(grid, top - 1, row, seen, recogniser)):
                 top -= 1
             elif top - 1 > lowest and row - top < HEADING_ROWS - 2 and _is_between(grid, top - 1, recogniser):
                 top -= 2
@@ -192,10 +193,26 @@ def _has_figures(row: list[Any]) -> bool:
     return any(not isinstance(c, str) and c is not None for c in row)
 
 
+def _is_figure_text(text: str) -> bool:
+    """A number kept as text, in any width, with or without its unit; a year may stand in a heading."""
+    key = squeeze(text)
+    return _FIGURE_TEXT.match(key) is not None and not _YEAR.fullmatch(key)
+
+
+def _looks_like_data(grid: Grid, row: int, strong: int, seen: set[str], recogniser: Recogniser) -> bool:
+    """A row right above headings that come again may be the last one of the rows before them."""
+    cells = grid.rows[row]
+    if _hits(cells, recogniser) or any(c in seen for c in cells if isinstance(c, str) and c.strip()):
+        return False
+    if any(r1 == row and c2 > c1 for (r1, c1), (_, c2) in grid.merged):
+        return False
+    return len(filled(cells)) * 2 > len(filled(grid.rows[strong]))
+
+
 def _is_upper(grid: Grid, row: int, recogniser: Recogniser) -> bool:
     cells = grid.rows[row]
     texts = [c for c in cells if isinstance(c, str) and c.strip()]
-    if not texts or _has_figures(cells) or recogniser.is_label_row(cells) or any(recogniser.title_in(t) for t in texts):
+    if not texts or _has_figures(cells) or recogniser.is_label_row(cells) or any(recogniser.title_in(t) or _is_figure_text(t) for t in texts):
         return False
     if any(recogniser.is_signature(t) or recogniser.is_note(t) for t in texts) or any(re.search(r"\d{3}", t) and not recogniser.is_heading(t) for t in texts):
         return False
@@ -325,12 +342,22 @@ def _split(columns: list[Column], form: Form, recogniser: Recogniser) -> list[li
     for before, start in itertools.pairwise(keys):
         if not any(c.field is not None for c in columns[before + 1 : start]):
             continue
-        if start and columns[start - 1].field is None and squeeze(columns[start - 1].heading) == "序号":
-            start -= 1
+        start -= _repeated_before(columns, begin, start)
         parts.append(columns[begin:start])
         begin = start
     parts.append(columns[begin:])
     return parts
+
+
+def _repeated_before(columns: list[Column], begin: int, key: int) -> int:
+    """How many columns right before a key that comes again are those that stood before the first one (序号, 县名)."""
+    first = next((i for i, c in enumerate(columns[begin:], begin) if c.field is columns[key].field), key)
+    before = 0
+    while begin <= first - 1 - before and columns[key - 1 - before].field is None:
+        if squeeze(columns[key - 1 - before].heading) not in ("序号", squeeze(columns[first - 1 - before].heading)):
+            break
+        before += 1
+    return before
 
 
 def settle_doubles(table: Table, headings: FormHeadings) -> None:

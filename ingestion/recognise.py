@@ -200,7 +200,14 @@ class Recogniser:
                 key = squeeze(cell)
                 if self._labels["county"].match(key) or self._labels["date"].match(key) or (self._labels["unit"].match(key) and ":" in key):
                     return True
-        return False
+        return self._is_unit_row(row)
+
+    def _is_unit_row(self, row: list[Any]) -> bool:
+        """单位 and its unit in two cells, without a colon, and nothing else."""
+        cells = [c for c in row if not is_empty(c)]
+        if len(cells) != 2 or not all(isinstance(c, str) for c in cells):
+            return False
+        return self._labels["unit"].fullmatch(squeeze(cells[0])) is not None and self.unit_of_line(cells[1]) is not None
 
     def is_signature(self, text: str) -> bool:
         return squeeze(text).startswith(tuple(self.writing["signature_words"]))
