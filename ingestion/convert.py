@@ -12,9 +12,10 @@ from typing import Any
 
 from ingestion.contracts import Field
 from ingestion.grid import number_text, plain, squeeze
-from ingestion.recognise import PERCENT, Recogniser, full_date_in
+from ingestion.recognise import PERCENT, Recogniser
 from ingestion.reference import Codes
 from ingestion.units import POWERS
+from ingestion.weeks import full_date_in
 
 FEN = Decimal("0.01")
 LARGEST_WHOLE, LARGEST = 2**31 - 1, Decimal(10) ** 15  # beyond any count and any sum of yuan in the country
