@@ -23,6 +23,7 @@ SMALL_SHEET = 3_000  # rows; in larger ones headings further down must be writte
 _COLUMN_LETTERS = frozenset(("甲", "乙", "丙", "丁", "A", "B", "C", "栏次", "列次", "栏目", "序号"))
 _COLUMN_NUMBER = re.compile(r"(\d{1,2})(?:=[-\d+*/×÷()]+)?")
 _YEAR = re.compile(r"(?<!\d)((?:19|20)\d\d)")
+_PAGE_MARK = re.compile(r"^第\d+页|共\d+页|[转续接][上下]页|^-\d{1,3}-$")
 _FIGURE_TEXT = re.compile(r"[-+¥]?\d[\d,]*(?:\.\d+)?(?:[%‰]|[十百千万亿]*[元人户个亩吨家项座处所辆台头只名次])?$")
 _GROUP_LABEL = re.compile(r"^(?:[（(]?[一二三四五六七八九十]+[)）]?[、.．]|第[一二三四五六七八九十]+[部类])")
 
@@ -242,8 +243,23 @@ def _is_lower(grid: Grid, top: int, row: int, recogniser: Recogniser) -> bool:
         return True
     if below_group and row - top < HEADING_ROWS - 1 and _is_lower(grid, top, row + 1, recogniser):
         return True
+    if below_group and _completes(grid, top, row, recogniser):
+        return True
     # units below their headings
     return all(squeeze(plain(cells[c])).strip("()") in recogniser.units for c in columns)
+
+
+def _completes(grid: Grid, top: int, row: int, recogniser: Recogniser) -> bool:
+    """户数 | 人数 below 搬迁, without merged cells: with the group to the left above them they are headings."""
+    cells, groups = grid.rows[row], grid.rows[row - 1]
+    columns = filled(cells)
+    if row - 1 < top or len(columns) < 2 or any(not isinstance(cells[c], str) or len(cells[c]) > 20 or _is_figure_text(cells[c]) for c in columns):
+        return False
+    named = 0
+    for c in columns:
+        left = next((g for g in range(min(c, len(groups) - 1), -1, -1) if isinstance(groups[g], str) and groups[g].strip()), None)
+        named += left is not None and recogniser.is_heading(f"{groups[left]}{cells[c]}")
+    return named >= 2 and named * 2 >= len(columns)
 
 
 def _is_column_numbers(row: list[Any]) -> bool:
@@ -419,6 +435,7 @@ def _rows_of(table: Table, form: Form, recogniser: Recogniser, end: int) -> list
     special_first = {w[0] for name in ("note_words", "signature_words", "reason_heading", "total_words", "subtotal_words", "attachment_words", "continuation_words") for w in recogniser.writing[name] if w}
     special_first |= set("（(一二三四五六七八九十第 \u3000\t\n")
     special_last = set("计表账)）:： \u3000\n")
+    groups = {squeeze(label) for f in form.fields for labels in f.values.values() for label in labels}
     group: str | None = None
     ended = False
     rows, add = grid.rows, table.rows.append
@@ -450,10 +467,15 @@ def _rows_of(table: Table, form: Form, recogniser: Recogniser, end: int) -> list
         label = _total_label(cells, within, lead, totals + subtotals)
         if label is not None:
             bare = squeeze(label)
-            grand = any(w in bare for w in totals)
-            named = re.sub("|".join(map(re.escape, totals + subtotals)), "", bare).strip(":、")
+            named = re.sub("|".join(map(re.escape, totals + subtotals)), "", bare).strip(":、()")
+            grand = any(w in bare for w in totals) and named not in groups
             table.totals.append(Total(index, label, None if grand else named or group, len(table.rows), grand))
             continue
+        if form.key.codes == "identifier" and within[0] == lead and _is_group_line(start) and not any(ch.isascii() and ch.isalnum() for ch in start):
+            group = _GROUP_LABEL.sub("", squeeze(start)).strip(":")
+            if len(within) > 1:  # 一、广东省财政 with the figures of the group
+                table.totals.append(Total(index, start, group, len(table.rows), grand=False))
+                continue
         if len(within) == 1 and _is_lone_text(cells[within[0]], within[0] == key, form, recogniser):
             tail.append(start)
             group = _GROUP_LABEL.sub("", squeeze(start)).strip(":") if not ended else group
@@ -465,6 +487,10 @@ def _rows_of(table: Table, form: Form, recogniser: Recogniser, end: int) -> list
             continue
         add(index)
     return tail
+
+
+def _is_group_line(text: str) -> bool:
+    return _GROUP_LABEL.match(squeeze(text)) is not None
 
 
 def _total_label(cells: list[Any], within: list[int], lead: int, words: tuple[str, ...]) -> str | None:
@@ -485,6 +511,8 @@ def _is_lone_text(cell: Any, in_key: bool, form: Form, recogniser: Recogniser) -
     """A single text in a row that is a heading of a group, a title or a remark, and not a row with just its key."""
     if not isinstance(cell, str):
         return False
+    if _PAGE_MARK.search(squeeze(cell)):
+        return True
     if not in_key:
         return not any(ch.isdigit() for ch in cell) or len(cell) > 20
     key = squeeze(cell)

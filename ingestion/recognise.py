@@ -18,6 +18,7 @@ _MONEY_BEHIND = re.compile(r"(?<![十百千万美港欧日])(亿元|万元|千�
 _WHICH = re.compile(r"^(?:其中[:,、]?|#)")
 _FAR_APART = re.compile(r"(?<![年月至到~—-])[ \u3000\t]{2,}(?![年月日至到~—-])")  # but not within 2020年  6月  14日
 _COUNTY_LIKE = re.compile(r"[\u4e00-\u9fff]{2,}[县区市]$")
+_OF_ALL = frozenset(("合计", "小计", "总计", "总数", "合计数", "计"))
 _GENERAL_PARENT = re.compile("(?:情况|规模|进展|指标|数)$")
 
 
@@ -100,8 +101,10 @@ class FormHeadings:
         for start in range(len(levels) - 1):
             if found := self.find("".join(bare[start:])):
                 return found
+        if bare[-1] in _OF_ALL:  # 合计 below 外出务工人数, beside its parts, is 外出务工人数
+            return self._match(above)
         parent = _GENERAL_PARENT.sub("", bare[-2])
-        return self.find(parent + bare[-1]) or self.find(parent + "其中" + bare[-1])
+        return self.find(parent + bare[-1]) or self.find(parent + "其中" + bare[-1]) or self.find(bare[-1] + bare[-2])
 
     @functools.cached_property
     def words(self) -> frozenset[str]:
