@@ -174,7 +174,7 @@ class Assembly:
             converted[f.name] = self.converter.column(f, cells[f.name], None if f.type == "percent" else units[f.name])
             if f.type == "percent":
                 units[f.name] = self._scale(f, converted, column, group)
-        self._undecided_units(group, cells, units)
+        self._undecided_units(cells, converted, units)
         for f in self.form.fields:
             self.reading.values[f.name] += converted[f.name].values if f.name in converted else [None] * count
         self.reading.sheet_row += [r[0] + 1 for r in group.rows]
@@ -183,6 +183,7 @@ class Assembly:
         self._texts(converted, count)
         self._reasons_and_extras(group)
         self._problems(group, start, cells, converted)
+        self._keys_of_parts(group, start, cells.get(self.form.key.name, []))
         self._total_rows(group, start, units)
 
     def _cells(self, group: Group, number: int, column: Column, data: list[list]) -> list[Any]:
@@ -251,12 +252,12 @@ class Assembly:
                 )
             )  # fmt: skip
 
-    def _undecided_units(self, group: Group, cells: dict[str, list[Any]], units: dict[str, str | None]) -> None:
+    def _undecided_units(self, cells: dict[str, list[Any]], converted: dict[str, Converted], units: dict[str, str | None]) -> None:
         """Money of which neither cell nor heading nor 单位 line says what it is in: told once, never guessed."""
         bare = [
             f for f in self.form.fields
             if f.money and f.name in units and units[f.name] is None
-            and any(not self.converter.is_blank(c) and not (isinstance(c, str) and "元" in c) and plain(c) not in ("0", "0.0") for c in cells[f.name])
+            and any(v and not (isinstance(c, str) and squeeze(c).endswith(("元", "万", "亿", "千"))) for c, v in zip(cells[f.name], converted[f.name].values, strict=True))
         ]  # fmt: skip
         if bare:
             names = "、".join(f.zh for f in bare)
@@ -353,6 +354,28 @@ class Assembly:
                         problem.rule, f"第{start + i + 1}行“{f.zh}”填的是{given}，{problem.wrong}。{problem.mend}。",
                         sheet=grid.name, member=grid.member, cell=a1(group.rows[i][number] + 1, column.col), row_no=start + i + 1,
                         row_key=str(keys[start + i] or ""), field=f.name, value=shown, expected=problem.mend,
+                    )
+                )  # fmt: skip
+
+    def _keys_of_parts(self, group: Group, start: int, first: list[Any]) -> None:
+        """Parts of one table beside or below each other have to say the same key in each row, or figures would change places."""
+        key = self.form.key
+        for number, table in enumerate(group.tables):
+            column = table.column_of(key.name)
+            if column is None or number == group.fields[key.name][0]:
+                continue
+            for i, r in enumerate(group.rows):
+                cell = table.grid.cell(r[number], column.col)
+                if self.converter.is_blank(cell) or (plain(cell) == plain(first[i])):
+                    continue
+                result, own = self.converter.column(key, [cell]), self.reading.values[key.name][start + i]
+                if result.values[0] is not None and result.values[0] == own:
+                    continue
+                problem = result.problems.get(0) or Problem("GEN-KEY", f"而同一行在表的另一部分是“{plain(first[i])}”", "请核对这一行，使各部分的名称一致")
+                self._faults.append(
+                    self._finding(
+                        problem.rule, f"第{start + i + 1}行“{key.zh}”填的是“{plain(cell)}”，{problem.wrong}。{problem.mend}。", sheet=table.grid.name,
+                        member=table.grid.member, cell=a1(r[number] + 1, column.col), row_no=start + i + 1, row_key=str(own or ""), field=key.name, value=plain(cell),
                     )
                 )  # fmt: skip
 
@@ -476,9 +499,8 @@ def _same_rows(group: Group, table: Table, form: Form) -> list[int] | None:
     grid, other = group.tables[number].grid, table.column_of(form.key.name)
     ours = [squeeze(plain(grid.cell(r[number], column.col))) for r in group.rows]
     theirs = [squeeze(plain(table.grid.cell(r, other.col))) for r in table.rows]
-    if sum(a == b for a, b in zip(ours, theirs, strict=True)) * 2 > len(ours) or not ours:
-        return table.rows
     if sorted(ours) == sorted(theirs) and len(set(ours)) == len(ours):
         place = dict(zip(theirs, table.rows, strict=True))
         return [place[k] for k in ours]
-    return None
+    # a key that differs is told afterwards, see Assembly._keys_of_parts
+    return table.rows if sum(a == b for a, b in zip(ours, theirs, strict=True)) * 2 > len(ours) or not ours else None

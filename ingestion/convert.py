@@ -72,6 +72,8 @@ class Converter:
     def column(self, field: Field, cells: list[Any], unit: str | None = None) -> Converted:
         """Convert a column. ``unit``: what a bare number is in — a money unit, or % for a percent. Blanks become None."""
         one, blank = self._one(field, unit), self._blanks_of(field)
+        if bool in set(map(type, cells)) and field.type != "boolean":  # True == 1, and would stand for it below
+            cells = [plain(c) if isinstance(c, bool) else c for c in cells]
         key = one == self._free_key and not any(w.isascii() for w in (*self._summaries, *self._summary_beginnings))
         if key or one is _free_text or one is _identifier:
             plainly = _plain_texts(cells, blank, ascii_only=one is not _free_text)

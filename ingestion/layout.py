@@ -317,7 +317,7 @@ def _form_of(recogniser: Recogniser, levels: dict[int, list[str]], titled: str |
     if current is not None and not titled and scores[current.code] * 3 >= best * 2:
         return current
     known_extras = {squeeze(w) for w in (*recogniser.writing["known_extra_columns"], *recogniser.writing["reason_heading"])}
-    columns = sum(squeeze(texts[-1]) not in known_extras for texts in levels.values())
+    columns = len({squeeze("".join(texts)) for texts in levels.values() if squeeze(texts[-1]) not in known_extras})  # beside each other they come again
     fitting = [c for c, s in scores.items() if s == best]
     if best >= 2 and best * 2 >= columns:
         if len(fitting) > 1:  # the form that more of is there
