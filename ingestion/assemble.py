@@ -73,6 +73,9 @@ class Assembly:
                     self._finding("GEN-COLMISS", f"缺少必填列“{f.zh}”，本表无法审核，请按统一表式补上该列后重报。", field=f.name, expected=f.zh)
                 )
 
+        for f in self.form.fields:
+            if f.numeric and f not in self.missing and f.name not in doubled and not any(f.name in g.fields for g in having):
+                self._unclear_column(f, having)
         for table in (t for g in having for t in g.tables):
             for name, columns in table.doubles.items():
                 f = self.form.by_name[name]
@@ -86,6 +89,24 @@ class Assembly:
                         field=name, expected=f.zh, cell=a1(table.bottom + 1, columns[1].col),
                     )
                 )  # fmt: skip
+
+    def _unclear_column(self, f: Field, groups: list[Group]) -> None:
+        """A column that isn't there, while one with figures speaks of it (亩产（公斤/公顷）, 总人口 2018年): told, and never left out in silence."""
+        names = {squeeze(n) for n in (f.zh, *f.aliases)}
+        for table in (t for g in groups for t in g.tables):
+            for column in table.columns:
+                said = squeeze("".join(column.levels))
+                if column.field is not None or not any(n in said for n in names) or any(w in said for w in self.recogniser.writing["other_period_words"]):
+                    continue
+                if any(isinstance(c, (int, float)) for c in (table.grid.cell(r, column.col) for r in table.rows)):
+                    self.missing.append(f)
+                    self.reading.findings.append(
+                        self._finding(
+                            "GEN-COLMISS", f"第{a1(1, column.col)[:-1]}列“{' '.join(column.levels)}”是否就是“{f.zh}”，从列名（年份、单位、口径）看不出来，没有读取。请按规定的列名填报。",
+                            field=f.name, expected=f.zh, sheet=table.grid.name, member=table.grid.member, cell=a1(table.bottom + 1, column.col), value=column.heading,
+                        )
+                    )  # fmt: skip
+                    return
 
     def _unknown_columns(self, groups: list[Group]) -> None:
         told = set()
@@ -306,9 +327,10 @@ class Assembly:
 
     @staticmethod
     def _shown_in_percent(result: Converted, column: Column, group: Group, number: int) -> None:
+        """A number format with a percent sign says what a cell is: 1.5 shown as 150% is 1.5; one shown as 8520% was meant to be 85.2."""
         grid = group.tables[number].grid
         rows = [r[number] for r in group.rows]
-        bare = [i for i, v in enumerate(result.values) if v and v <= 1 and not isinstance(grid.cell(rows[i], column.col), str)]
+        bare = [i for i, v in enumerate(result.values) if v and v <= 3 and not isinstance(grid.cell(rows[i], column.col), str)]
         if bare and (shown := grid.percent()):
             result.signed |= {i for i in bare if (rows[i], column.col) in shown}
 

@@ -11,7 +11,7 @@ from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
 from typing import Any
 
 from ingestion.contracts import Field
-from ingestion.grid import number_text, plain, squeeze
+from ingestion.grid import FOOTNOTES, number_text, plain, squeeze
 from ingestion.recognise import PERCENT, Recogniser
 from ingestion.reference import Codes
 from ingestion.units import POWERS
@@ -173,7 +173,9 @@ class Converter:
         key = squeeze(text).replace("−", "-")
         if key.startswith("¥"):  # says yuan, so a bare figure can't be of 万元
             key = key[1:]
-            if field.money and _NUMBER.fullmatch(key) and factor != 1:
+            if not field.money:
+                return None
+            if _NUMBER.fullmatch(key) and factor != 1:
                 return None
         if any(unicodedata.category(c) == "No" for c in text if c > "\x7f"):
             return None  # 100① or 5²: a footnote's mark, or a power
@@ -350,7 +352,7 @@ def _is_number_like(field: Field) -> bool:
 def _identifier(cell: Any) -> tuple:
     if isinstance(cell, str):
         text = cell.strip()
-        value = text if text.isascii() else unicodedata.normalize("NFKC", text).strip()
+        value = text if text.isascii() else unicodedata.normalize("NFKC", FOOTNOTES.sub("", text)).strip()
         return value, None, text if value != text else None
     return plain(cell), None, None
 

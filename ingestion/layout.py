@@ -23,6 +23,7 @@ SMALL_SHEET = 3_000  # rows; in larger ones headings further down must be writte
 _COLUMN_LETTERS = frozenset(("甲", "乙", "丙", "丁", "A", "B", "C", "栏次", "列次", "栏目", "序号"))
 _COLUMN_NUMBER = re.compile(r"(\d{1,2})(?:=[-\d+*/×÷()]+)?")
 _YEAR = re.compile(r"(?<!\d)((?:19|20)\d\d)")
+_REMARK = re.compile(r"^[*#]|^\d{1,2}[)、.．]|[:,。;，；：]|^.{16,}")
 _PAGE_MARK = re.compile(r"^第\d+页|共\d+页|[转续接][上下]页|^-\d{1,3}-$")
 _FIGURE_TEXT = re.compile(r"[-+¥]?\d[\d,]*(?:\.\d+)?(?:[%‰]|[十百千万亿]*[元人户个亩吨家项座处所辆台头只名次])?$")
 _GROUP_LABEL = re.compile(r"^(?:[（(]?[一二三四五六七八九十]+[)）]?[、.．]|第[一二三四五六七八九十]+[部类])")
@@ -147,7 +148,7 @@ def _runs_of_headings(grid: Grid, recogniser: Recogniser) -> list[tuple[int, int
         if long_sheet and runs and seen.isdisjoint(cells) and not (isinstance(cells[0], str) and "表" in cells[0]):
             row += 1
             continue
-        if not _is_strong(cells, recogniser):
+        if not _is_strong(cells, recogniser) and not _is_strong_with_groups(grid, row, recogniser):
             row += 1
             continue
         lowest = runs[-1][1] + 1 if runs else 0
@@ -184,14 +185,29 @@ def _hits(row: list[Any], recogniser: Recogniser) -> int:
 def _is_strong(row: list[Any], recogniser: Recogniser) -> bool:
     """Two headings or more, and no figures."""
     texts = [c for c in row if isinstance(c, str) and c.strip()]
-    if len(texts) < 2 or _has_figures(row) or recogniser.is_label_row(row):
+    years = [c for c in row if _is_year(c)]
+    if len(texts) + len(years) < 2 or not texts or _has_figures(row, but=len(years)) or recogniser.is_label_row(row):
         return False
+    if years:  # 2018 | 2019 as numbers beside headings
+        return _hits(row, recogniser) + sum(recogniser.is_heading(f"{int(y)}年") for y in years) >= 2
     hits = _hits(row, recogniser)
     return hits >= 2 and hits * 3 >= len(texts)
 
 
-def _has_figures(row: list[Any]) -> bool:
-    return any(not isinstance(c, str) and c is not None for c in row)
+def _is_strong_with_groups(grid: Grid, row: int, recogniser: Recogniser) -> bool:
+    """学校数 | 教师数 below 小学 and 中学, where only both together are headings."""
+    if not row or len(filled(grid.rows[row])) < 2 or recogniser.is_label_row(grid.rows[row - 1]) or _has_figures(grid.rows[row - 1]):
+        return False
+    return len(filled(grid.rows[row - 1])) >= 2 and _completes(grid, row - 1, row, recogniser)
+
+
+def _has_figures(row: list[Any], but: int = 0) -> bool:
+    """Whether a row has numbers, dates or the like, more than so many."""
+    return sum(not isinstance(c, str) and c is not None for c in row) > but
+
+
+def _is_year(cell: Any) -> bool:
+    return type(cell) in (int, float) and 1900 <= cell <= 2100 and cell == int(cell)
 
 
 def _is_figure_text(text: str) -> bool:
@@ -258,7 +274,7 @@ def _completes(grid: Grid, top: int, row: int, recogniser: Recogniser) -> bool:
     named = 0
     for c in columns:
         left = next((g for g in range(min(c, len(groups) - 1), -1, -1) if isinstance(groups[g], str) and groups[g].strip()), None)
-        named += left is not None and recogniser.is_heading(f"{groups[left]}{cells[c]}")
+        named += left is not None and (recogniser.is_heading(f"{groups[left]}{cells[c]}") or recogniser.is_heading(f"{cells[c]}{groups[left]}"))
     return named >= 2 and named * 2 >= len(columns)
 
 
@@ -486,7 +502,24 @@ def _rows_of(table: Table, form: Form, recogniser: Recogniser, end: int) -> list
         if not mapped.intersection(within):
             continue
         add(index)
+    tail += _notes_behind(table, lead, mapped, form)
     return tail
+
+
+def _notes_behind(table: Table, lead: int, mapped: set[int], form: Form) -> list[str]:
+    """Remarks below the last row that no word marks as such (①含高新区): a text alone where a name could stand. Taken off the rows."""
+    rows, notes = table.grid.rows, []
+    if form.key.codes not in (None, "identifier") or not any(len(mapped.intersection(filled(rows[r]))) > 1 for r in table.rows[:50]):
+        return notes
+    while table.rows:
+        cells = rows[table.rows[-1]]
+        if filled(cells) != [lead] or not isinstance(cells[lead], str) or not _REMARK.search(squeeze(cells[lead])):
+            break
+        if cells[lead] and table.totals and table.totals[-1].row > table.rows[-1]:
+            break
+        notes.append(plain(cells[lead]))
+        table.rows.pop()
+    return notes[::-1]
 
 
 def _is_group_line(text: str) -> bool:

@@ -18,7 +18,9 @@ _MONEY_BEHIND = re.compile(r"(?<![十百千万美港欧日])(亿元|万元|千�
 _WHICH = re.compile(r"^(?:其中[:,、]?|#)")
 _FAR_APART = re.compile(r"(?<![年月至到~—-])[ \u3000\t]{2,}(?![年月日至到~—-])")  # but not within 2020年  6月  14日
 _COUNTY_LIKE = re.compile(r"[\u4e00-\u9fff]{2,}[县区市]$")
-_OF_ALL = frozenset(("合计", "小计", "总计", "总数", "合计数", "计"))
+_BARE_YEAR = re.compile(r"(?:19|20)\d\d")
+_FOREIGN = re.compile(r"(?<=[\u4e00-\u9fff)])[A-Za-z]{3}[A-Za-z()&.,'/-]*$")  # 总人口 Total Population
+_OF_ALL = frozenset(("合计", "小计", "总计", "总数", "合计数", "计", "本期", "本年", "绝对数", "绝对值"))
 _GENERAL_PARENT = re.compile("(?:情况|规模|进展|指标|数)$")
 
 
@@ -52,7 +54,7 @@ class FormHeadings:
 
     def bare(self, text: str) -> str:
         """A squeezed heading without the unit behind it."""
-        text = text.translate(_OTHER_BRACKETS)
+        text = _FOREIGN.sub("", text.translate(_OTHER_BRACKETS).rstrip("*"))
         while (found := _BRACKET.search(text)) and (found.group(1) in self._units or not found.group(1)):
             text = text[: found.start()]
         return text[:-1] if text.endswith(PERCENT) and len(text) > 1 else text
@@ -64,6 +66,8 @@ class FormHeadings:
         bare = self.bare(key)
         exact, without_unit, without_which = self._levels
         found = exact.get(key) or without_unit.get(bare) or without_which.get(_WHICH.sub("", bare))
+        if found is None and _BARE_YEAR.fullmatch(key):
+            return self.find(key + "年")
         if found is None and (behind := _MONEY_BEHIND.search(key)) and behind.start():  # 到位资金万元, 到位资金/万元
             found = exact.get(key[: behind.start()].rstrip(",、/:-"))
             return found if found and found.money else None
@@ -122,6 +126,8 @@ class Recogniser:
         units = {*self.unit_system.words, *self.unit_system.scaled_words, *self.money, PERCENT}
         for form in contracts.forms:
             for f in form.fields:
+                if f.unit and any(c >= "\u4e00" for c in f.unit):
+                    units.add(squeeze(f.unit))
                 if f.name.endswith("unit"):
                     units |= {label for labels in f.values.values() for label in labels}
         self.units = frozenset(units)
