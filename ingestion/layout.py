@@ -196,9 +196,12 @@ def _is_strong(row: list[Any], recogniser: Recogniser) -> bool:
 
 def _is_strong_with_groups(grid: Grid, row: int, recogniser: Recogniser) -> bool:
     """学校数 | 教师数 below 小学 and 中学, where only both together are headings."""
-    if not row or len(filled(grid.rows[row])) < 2 or recogniser.is_label_row(grid.rows[row - 1]) or _has_figures(grid.rows[row - 1]):
+    if not row or (not is_empty(grid.cell(row, 0)) and grid.cell(row - 1, 0)):
+        return False  # the ordinary row: it has a key
+    columns, groups = filled(grid.rows[row]), filled(grid.rows[row - 1])
+    if len(groups) < 2 or not groups[0] < min(columns, default=0) or _has_figures(grid.rows[row - 1]) or recogniser.is_label_row(grid.rows[row - 1]):
         return False
-    return len(filled(grid.rows[row - 1])) >= 2 and _completes(grid, row - 1, row, recogniser)
+    return _completes(grid, row - 1, row, recogniser)
 
 
 def _has_figures(row: list[Any], but: int = 0) -> bool:
@@ -269,7 +272,7 @@ def _completes(grid: Grid, top: int, row: int, recogniser: Recogniser) -> bool:
     """户数 | 人数 below 搬迁, without merged cells: with the group to the left above them they are headings."""
     cells, groups = grid.rows[row], grid.rows[row - 1]
     columns = filled(cells)
-    if row - 1 < top or len(columns) < 2 or any(not isinstance(cells[c], str) or len(cells[c]) > 20 or _is_figure_text(cells[c]) for c in columns):
+    if row - 1 < top or not 2 <= len(columns) <= MAX_STRIPPED or any(not isinstance(cells[c], str) or len(cells[c]) > 20 or _is_figure_text(cells[c]) for c in columns):
         return False
     named = 0
     for c in columns:
