@@ -73,6 +73,9 @@ class Assembly:
                     self._finding("GEN-COLMISS", f"缺少必填列“{f.zh}”，本表无法审核，请按统一表式补上该列后重报。", field=f.name, expected=f.zh)
                 )
 
+        for f in self.form.fields:
+            if f.numeric and f not in self.missing and f.name not in doubled and not any(f.name in g.fields for g in having):
+                self._unclear_column(f, having)
         for table in (t for g in having for t in g.tables):
             for name, columns in table.doubles.items():
                 f = self.form.by_name[name]
@@ -86,6 +89,24 @@ class Assembly:
                         field=name, expected=f.zh, cell=a1(table.bottom + 1, columns[1].col),
                     )
                 )  # fmt: skip
+
+    def _unclear_column(self, f: Field, groups: list[Group]) -> None:
+        """A column that isn't there, while one with figures speaks of it (亩产（公斤/公顷）, 总人口 2018年): told, and never left out in silence."""
+        names = {squeeze(n) for n in (f.zh, *f.aliases)}
+        for table in (t for g in groups for t in g.tables):
+            for column in table.columns:
+                said = squeeze("".join(column.levels))
+                if column.field is not None or not any(n in said for n in names) or any(w in said for w in self.recogniser.writing["other_period_words"]):
+                    continue
+                if any(isinstance(c, (int, float)) for c in (table.grid.cell(r, column.col) for r in table.rows)):
+                    self.missing.append(f)
+                    self.reading.findings.append(
+                        self._finding(
+                            "GEN-COLMISS", f"第{a1(1, column.col)[:-1]}列“{' '.join(column.levels)}”是否就是“{f.zh}”，从列名（年份、单位、口径）看不出来，没有读取。请按规定的列名填报。",
+                            field=f.name, expected=f.zh, sheet=table.grid.name, member=table.grid.member, cell=a1(table.bottom + 1, column.col), value=column.heading,
+                        )
+                    )  # fmt: skip
+                    return
 
     def _unknown_columns(self, groups: list[Group]) -> None:
         told = set()
@@ -174,7 +195,7 @@ class Assembly:
             converted[f.name] = self.converter.column(f, cells[f.name], None if f.type == "percent" else units[f.name])
             if f.type == "percent":
                 units[f.name] = self._scale(f, converted, column, group)
-        self._undecided_units(group, cells, units)
+        self._undecided_units(cells, converted, units)
         for f in self.form.fields:
             self.reading.values[f.name] += converted[f.name].values if f.name in converted else [None] * count
         self.reading.sheet_row += [r[0] + 1 for r in group.rows]
@@ -183,6 +204,7 @@ class Assembly:
         self._texts(converted, count)
         self._reasons_and_extras(group)
         self._problems(group, start, cells, converted)
+        self._keys_of_parts(group, start, cells.get(self.form.key.name, []))
         self._total_rows(group, start, units)
 
     def _cells(self, group: Group, number: int, column: Column, data: list[list]) -> list[Any]:
@@ -251,12 +273,12 @@ class Assembly:
                 )
             )  # fmt: skip
 
-    def _undecided_units(self, group: Group, cells: dict[str, list[Any]], units: dict[str, str | None]) -> None:
+    def _undecided_units(self, cells: dict[str, list[Any]], converted: dict[str, Converted], units: dict[str, str | None]) -> None:
         """Money of which neither cell nor heading nor 单位 line says what it is in: told once, never guessed."""
         bare = [
             f for f in self.form.fields
             if f.money and f.name in units and units[f.name] is None
-            and any(not self.converter.is_blank(c) and not (isinstance(c, str) and "元" in c) and plain(c) not in ("0", "0.0") for c in cells[f.name])
+            and any(v and not (isinstance(c, str) and squeeze(c).endswith(("元", "万", "亿", "千"))) for c, v in zip(cells[f.name], converted[f.name].values, strict=True))
         ]  # fmt: skip
         if bare:
             names = "、".join(f.zh for f in bare)
@@ -269,7 +291,7 @@ class Assembly:
     def _scale(self, f: Field, converted: dict[str, Converted], column: Column, group: Group) -> str | None:
         """Decide whether bare numbers of a rate are percent, and scale them: '%' or None (fractions)."""
         result = converted[f.name]
-        if f.kind != "declared":  # a declared rate is held against our own figure, which tells more
+        if f.kind != "declared" or not self._base(f):  # a declared rate is held against our own figure, which tells more
             self._shown_in_percent(result, column, group, group.fields[f.name][0])
         open_ = [i for i, v in enumerate(result.values) if v and i not in result.signed]
         heading = PERCENT if column.unit == PERCENT else None
@@ -305,9 +327,10 @@ class Assembly:
 
     @staticmethod
     def _shown_in_percent(result: Converted, column: Column, group: Group, number: int) -> None:
+        """A number format with a percent sign says what a cell is: 1.5 shown as 150% is 1.5; one shown as 8520% was meant to be 85.2."""
         grid = group.tables[number].grid
         rows = [r[number] for r in group.rows]
-        bare = [i for i, v in enumerate(result.values) if v and v <= 1 and not isinstance(grid.cell(rows[i], column.col), str)]
+        bare = [i for i, v in enumerate(result.values) if v and v <= 3 and not isinstance(grid.cell(rows[i], column.col), str)]
         if bare and (shown := grid.percent()):
             result.signed |= {i for i in bare if (rows[i], column.col) in shown}
 
@@ -353,6 +376,28 @@ class Assembly:
                         problem.rule, f"第{start + i + 1}行“{f.zh}”填的是{given}，{problem.wrong}。{problem.mend}。",
                         sheet=grid.name, member=grid.member, cell=a1(group.rows[i][number] + 1, column.col), row_no=start + i + 1,
                         row_key=str(keys[start + i] or ""), field=f.name, value=shown, expected=problem.mend,
+                    )
+                )  # fmt: skip
+
+    def _keys_of_parts(self, group: Group, start: int, first: list[Any]) -> None:
+        """Parts of one table beside or below each other have to say the same key in each row, or figures would change places."""
+        key = self.form.key
+        for number, table in enumerate(group.tables):
+            column = table.column_of(key.name)
+            if column is None or number == group.fields[key.name][0]:
+                continue
+            for i, r in enumerate(group.rows):
+                cell = table.grid.cell(r[number], column.col)
+                if self.converter.is_blank(cell) or (plain(cell) == plain(first[i])):
+                    continue
+                result, own = self.converter.column(key, [cell]), self.reading.values[key.name][start + i]
+                if result.values[0] is not None and result.values[0] == own:
+                    continue
+                problem = result.problems.get(0) or Problem("GEN-KEY", f"而同一行在表的另一部分是“{plain(first[i])}”", "请核对这一行，使各部分的名称一致")
+                self._faults.append(
+                    self._finding(
+                        problem.rule, f"第{start + i + 1}行“{key.zh}”填的是“{plain(cell)}”，{problem.wrong}。{problem.mend}。", sheet=table.grid.name,
+                        member=table.grid.member, cell=a1(r[number] + 1, column.col), row_no=start + i + 1, row_key=str(own or ""), field=key.name, value=plain(cell),
                     )
                 )  # fmt: skip
 
@@ -476,9 +521,8 @@ def _same_rows(group: Group, table: Table, form: Form) -> list[int] | None:
     grid, other = group.tables[number].grid, table.column_of(form.key.name)
     ours = [squeeze(plain(grid.cell(r[number], column.col))) for r in group.rows]
     theirs = [squeeze(plain(table.grid.cell(r, other.col))) for r in table.rows]
-    if sum(a == b for a, b in zip(ours, theirs, strict=True)) * 2 > len(ours) or not ours:
-        return table.rows
     if sorted(ours) == sorted(theirs) and len(set(ours)) == len(ours):
         place = dict(zip(theirs, table.rows, strict=True))
         return [place[k] for k in ours]
-    return None
+    # a key that differs is told afterwards, see Assembly._keys_of_parts
+    return table.rows if sum(a == b for a, b in zip(ours, theirs, strict=True)) * 2 > len(ours) or not ours else None

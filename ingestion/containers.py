@@ -39,6 +39,7 @@ _SHEET_PART = re.compile(r"xl/worksheets/[^/]+\.xml$", re.IGNORECASE)
 _FAR_REFERENCE = re.compile(rb' r="(?:[A-Za-z]{2}|[A-Za-z]?(?:[2-9]\d{5}|\d{7}))')
 _FAR_CELL = re.compile(rb"""\sr\s*=\s*["']([A-Za-z]{0,40})(\d+)["']""")
 _COUNT = re.compile(rb"""\b(?:uniqueCount|count)\s*=\s*["'](\d+)["']""")
+_UNIQUE_COUNT = re.compile(rb"""\buniqueCount\s*=\s*["'](\d+)["']""")
 
 
 class Refusal(Exception):
@@ -138,7 +139,9 @@ def _check_parts(archive: zipfile.ZipFile, infos: list[zipfile.ZipInfo]) -> bool
         except DAMAGED as error:
             raise Refusal("文件不完整或已损坏，无法打开，请重新导出后报送。") from error
         if not _SHEET_PART.match(info.filename):
-            if any(int(n[:18]) > len(content) for n in _COUNT.findall(content[:4000])):
+            # the count of shared strings is how often they are used, a few of them as often as there are cells
+            claims = _UNIQUE_COUNT if b"<sst" in content[:4000] else _COUNT
+            if any(int(n[:18]) > len(content) for n in claims.findall(content[:4000])):
                 raise Refusal("文件不完整或已损坏，无法打开，请重新导出后报送。")  # room is set aside for as many strings as it claims
             if b"<!DOCTYPE" in content[:2000]:
                 raise Refusal("文件含有不允许的内容定义，没有打开，请另存为新工作簿后报送。")

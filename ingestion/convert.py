@@ -11,10 +11,11 @@ from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
 from typing import Any
 
 from ingestion.contracts import Field
-from ingestion.grid import number_text, plain, squeeze
-from ingestion.recognise import PERCENT, Recogniser, full_date_in
+from ingestion.grid import FOOTNOTES, number_text, plain, squeeze
+from ingestion.recognise import PERCENT, Recogniser
 from ingestion.reference import Codes
 from ingestion.units import POWERS
+from ingestion.weeks import full_date_in
 
 FEN = Decimal("0.01")
 LARGEST_WHOLE, LARGEST = 2**31 - 1, Decimal(10) ** 15  # beyond any count and any sum of yuan in the country
@@ -71,6 +72,8 @@ class Converter:
     def column(self, field: Field, cells: list[Any], unit: str | None = None) -> Converted:
         """Convert a column. ``unit``: what a bare number is in — a money unit, or % for a percent. Blanks become None."""
         one, blank = self._one(field, unit), self._blanks_of(field)
+        if bool in set(map(type, cells)) and field.type != "boolean":  # True == 1, and would stand for it below
+            cells = [plain(c) if isinstance(c, bool) else c for c in cells]
         key = one == self._free_key and not any(w.isascii() for w in (*self._summaries, *self._summary_beginnings))
         if key or one is _free_text or one is _identifier:
             plainly = _plain_texts(cells, blank, ascii_only=one is not _free_text)
@@ -170,7 +173,9 @@ class Converter:
         key = squeeze(text).replace("−", "-")
         if key.startswith("¥"):  # says yuan, so a bare figure can't be of 万元
             key = key[1:]
-            if field.money and _NUMBER.fullmatch(key) and factor != 1:
+            if not field.money:
+                return None
+            if _NUMBER.fullmatch(key) and factor != 1:
                 return None
         if any(unicodedata.category(c) == "No" for c in text if c > "\x7f"):
             return None  # 100① or 5²: a footnote's mark, or a power
@@ -347,7 +352,7 @@ def _is_number_like(field: Field) -> bool:
 def _identifier(cell: Any) -> tuple:
     if isinstance(cell, str):
         text = cell.strip()
-        value = text if text.isascii() else unicodedata.normalize("NFKC", text).strip()
+        value = text if text.isascii() else unicodedata.normalize("NFKC", FOOTNOTES.sub("", text)).strip()
         return value, None, text if value != text else None
     return plain(cell), None, None
 

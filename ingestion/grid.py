@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 _SPACES = re.compile(r"[\s\u00ad\u200b-\u200f\u2028-\u202e\u2060\ufeff\x00-\x1f]+")  # and those that take no room
-_FOOTNOTES = re.compile("[\u00b2\u00b3\u00b9\u2070-\u2079\u2460-\u2473\u24ea-\u24ff\u2776-\u2793]+")  # ① ² beside a heading; NFKC would make digits of them
+FOOTNOTES = re.compile("[\u00b2\u00b3\u00b9\u2070-\u2079\u2460-\u2473\u24ea-\u24ff\u2776-\u2793]+")  # ① ² beside a heading; NFKC would make digits of them
 _QUOTES = str.maketrans("", "", "“”\"'‘’「」『』")
 _DASHES = re.compile("[—–―‐‑－-]+")
 
@@ -66,7 +66,7 @@ def plain(cell: Any) -> str:
 @functools.lru_cache(maxsize=50_000)
 def squeeze(text: str) -> str:
     """A text without what counties vary freely: width of characters, spaces, line breaks, quotes, kinds of dashes."""
-    return _DASHES.sub("-", _SPACES.sub("", unicodedata.normalize("NFKC", _FOOTNOTES.sub("", text))).translate(_QUOTES))
+    return _DASHES.sub("-", _SPACES.sub("", unicodedata.normalize("NFKC", FOOTNOTES.sub("", text))).translate(_QUOTES))
 
 
 def is_empty(cell: Any) -> bool:

@@ -23,6 +23,9 @@ SMALL_SHEET = 3_000  # rows; in larger ones headings further down must be writte
 _COLUMN_LETTERS = frozenset(("甲", "乙", "丙", "丁", "A", "B", "C", "栏次", "列次", "栏目", "序号"))
 _COLUMN_NUMBER = re.compile(r"(\d{1,2})(?:=[-\d+*/×÷()]+)?")
 _YEAR = re.compile(r"(?<!\d)((?:19|20)\d\d)")
+_REMARK = re.compile(r"^[*#]|^\d{1,2}[)、.．]|[:,。;，；：]|^.{16,}")
+_PAGE_MARK = re.compile(r"^第\d+页|共\d+页|[转续接][上下]页|^-\d{1,3}-$")
+_FIGURE_TEXT = re.compile(r"[-+¥]?\d[\d,]*(?:\.\d+)?(?:[%‰]|[十百千万亿]*[元人户个亩吨家项座处所辆台头只名次])?$")
 _GROUP_LABEL = re.compile(r"^(?:[（(]?[一二三四五六七八九十]+[)）]?[、.．]|第[一二三四五六七八九十]+[部类])")
 
 
@@ -145,14 +148,14 @@ def _runs_of_headings(grid: Grid, recogniser: Recogniser) -> list[tuple[int, int
         if long_sheet and runs and seen.isdisjoint(cells) and not (isinstance(cells[0], str) and "表" in cells[0]):
             row += 1
             continue
-        if not _is_strong(cells, recogniser):
+        if not _is_strong(cells, recogniser) and not _is_strong_with_groups(grid, row, recogniser):
             row += 1
             continue
         lowest = runs[-1][1] + 1 if runs else 0
         reaching = [r1 for (r1, _), (r2, _) in grid.merged if r1 < row <= r2 and lowest <= r1 and row - r1 < HEADING_ROWS]
         top = min(reaching, default=row)  # a merged heading beside these begins further up
         while top > lowest and row - top < HEADING_ROWS - 1:
-            if _is_upper(grid, top - 1, recogniser):
+            if _is_upper(grid, top - 1, recogniser) and not (runs and _looks_like_data(grid, top - 1, row, seen, recogniser)):
                 top -= 1
             elif top - 1 > lowest and row - top < HEADING_ROWS - 2 and _is_between(grid, top - 1, recogniser):
                 top -= 2
@@ -182,20 +185,54 @@ def _hits(row: list[Any], recogniser: Recogniser) -> int:
 def _is_strong(row: list[Any], recogniser: Recogniser) -> bool:
     """Two headings or more, and no figures."""
     texts = [c for c in row if isinstance(c, str) and c.strip()]
-    if len(texts) < 2 or _has_figures(row) or recogniser.is_label_row(row):
+    years = [c for c in row if _is_year(c)]
+    if len(texts) + len(years) < 2 or not texts or _has_figures(row, but=len(years)) or recogniser.is_label_row(row):
         return False
+    if years:  # 2018 | 2019 as numbers beside headings
+        return _hits(row, recogniser) + sum(recogniser.is_heading(f"{int(y)}年") for y in years) >= 2
     hits = _hits(row, recogniser)
     return hits >= 2 and hits * 3 >= len(texts)
 
 
-def _has_figures(row: list[Any]) -> bool:
-    return any(not isinstance(c, str) and c is not None for c in row)
+def _is_strong_with_groups(grid: Grid, row: int, recogniser: Recogniser) -> bool:
+    """学校数 | 教师数 below 小学 and 中学, where only both together are headings."""
+    if not row or (not is_empty(grid.cell(row, 0)) and grid.cell(row - 1, 0)):
+        return False  # the ordinary row: it has a key
+    columns, groups = filled(grid.rows[row]), filled(grid.rows[row - 1])
+    if len(groups) < 2 or not groups[0] < min(columns, default=0) or _has_figures(grid.rows[row - 1]) or recogniser.is_label_row(grid.rows[row - 1]):
+        return False
+    return _completes(grid, row - 1, row, recogniser)
+
+
+def _has_figures(row: list[Any], but: int = 0) -> bool:
+    """Whether a row has numbers, dates or the like, more than so many."""
+    return sum(not isinstance(c, str) and c is not None for c in row) > but
+
+
+def _is_year(cell: Any) -> bool:
+    return type(cell) in (int, float) and 1900 <= cell <= 2100 and cell == int(cell)
+
+
+def _is_figure_text(text: str) -> bool:
+    """A number kept as text, in any width, with or without its unit; a year may stand in a heading."""
+    key = squeeze(text)
+    return _FIGURE_TEXT.match(key) is not None and not _YEAR.fullmatch(key)
+
+
+def _looks_like_data(grid: Grid, row: int, strong: int, seen: set[str], recogniser: Recogniser) -> bool:
+    """A row right above headings that come again may be the last one of the rows before them."""
+    cells = grid.rows[row]
+    if _hits(cells, recogniser) or any(c in seen for c in cells if isinstance(c, str) and c.strip()):
+        return False
+    if any(r1 == row and c2 > c1 for (r1, c1), (_, c2) in grid.merged):
+        return False
+    return len(filled(cells)) * 2 > len(filled(grid.rows[strong]))
 
 
 def _is_upper(grid: Grid, row: int, recogniser: Recogniser) -> bool:
     cells = grid.rows[row]
     texts = [c for c in cells if isinstance(c, str) and c.strip()]
-    if not texts or _has_figures(cells) or recogniser.is_label_row(cells) or any(recogniser.title_in(t) for t in texts):
+    if not texts or _has_figures(cells) or recogniser.is_label_row(cells) or any(recogniser.title_in(t) or _is_figure_text(t) for t in texts):
         return False
     if any(recogniser.is_signature(t) or recogniser.is_note(t) for t in texts) or any(re.search(r"\d{3}", t) and not recogniser.is_heading(t) for t in texts):
         return False
@@ -225,8 +262,23 @@ def _is_lower(grid: Grid, top: int, row: int, recogniser: Recogniser) -> bool:
         return True
     if below_group and row - top < HEADING_ROWS - 1 and _is_lower(grid, top, row + 1, recogniser):
         return True
+    if below_group and _completes(grid, top, row, recogniser):
+        return True
     # units below their headings
     return all(squeeze(plain(cells[c])).strip("()") in recogniser.units for c in columns)
+
+
+def _completes(grid: Grid, top: int, row: int, recogniser: Recogniser) -> bool:
+    """户数 | 人数 below 搬迁, without merged cells: with the group to the left above them they are headings."""
+    cells, groups = grid.rows[row], grid.rows[row - 1]
+    columns = filled(cells)
+    if row - 1 < top or not 2 <= len(columns) <= MAX_STRIPPED or any(not isinstance(cells[c], str) or len(cells[c]) > 20 or _is_figure_text(cells[c]) for c in columns):
+        return False
+    named = 0
+    for c in columns:
+        left = next((g for g in range(min(c, len(groups) - 1), -1, -1) if isinstance(groups[g], str) and groups[g].strip()), None)
+        named += left is not None and (recogniser.is_heading(f"{groups[left]}{cells[c]}") or recogniser.is_heading(f"{cells[c]}{groups[left]}"))
+    return named >= 2 and named * 2 >= len(columns)
 
 
 def _is_column_numbers(row: list[Any]) -> bool:
@@ -284,7 +336,7 @@ def _form_of(recogniser: Recogniser, levels: dict[int, list[str]], titled: str |
     if current is not None and not titled and scores[current.code] * 3 >= best * 2:
         return current
     known_extras = {squeeze(w) for w in (*recogniser.writing["known_extra_columns"], *recogniser.writing["reason_heading"])}
-    columns = sum(squeeze(texts[-1]) not in known_extras for texts in levels.values())
+    columns = len({squeeze("".join(texts)) for texts in levels.values() if squeeze(texts[-1]) not in known_extras})  # beside each other they come again
     fitting = [c for c, s in scores.items() if s == best]
     if best >= 2 and best * 2 >= columns:
         if len(fitting) > 1:  # the form that more of is there
@@ -325,12 +377,22 @@ def _split(columns: list[Column], form: Form, recogniser: Recogniser) -> list[li
     for before, start in itertools.pairwise(keys):
         if not any(c.field is not None for c in columns[before + 1 : start]):
             continue
-        if start and columns[start - 1].field is None and squeeze(columns[start - 1].heading) == "序号":
-            start -= 1
+        start -= _repeated_before(columns, begin, start)
         parts.append(columns[begin:start])
         begin = start
     parts.append(columns[begin:])
     return parts
+
+
+def _repeated_before(columns: list[Column], begin: int, key: int) -> int:
+    """How many columns right before a key that comes again are those that stood before the first one (序号, 县名)."""
+    first = next((i for i, c in enumerate(columns[begin:], begin) if c.field is columns[key].field), key)
+    before = 0
+    while begin <= first - 1 - before and columns[key - 1 - before].field is None:
+        if squeeze(columns[key - 1 - before].heading) not in ("序号", squeeze(columns[first - 1 - before].heading)):
+            break
+        before += 1
+    return before
 
 
 def settle_doubles(table: Table, headings: FormHeadings) -> None:
@@ -392,6 +454,7 @@ def _rows_of(table: Table, form: Form, recogniser: Recogniser, end: int) -> list
     special_first = {w[0] for name in ("note_words", "signature_words", "reason_heading", "total_words", "subtotal_words", "attachment_words", "continuation_words") for w in recogniser.writing[name] if w}
     special_first |= set("（(一二三四五六七八九十第 \u3000\t\n")
     special_last = set("计表账)）:： \u3000\n")
+    groups = {squeeze(label) for f in form.fields for labels in f.values.values() for label in labels}
     group: str | None = None
     ended = False
     rows, add = grid.rows, table.rows.append
@@ -423,10 +486,15 @@ def _rows_of(table: Table, form: Form, recogniser: Recogniser, end: int) -> list
         label = _total_label(cells, within, lead, totals + subtotals)
         if label is not None:
             bare = squeeze(label)
-            grand = any(w in bare for w in totals)
-            named = re.sub("|".join(map(re.escape, totals + subtotals)), "", bare).strip(":、")
+            named = re.sub("|".join(map(re.escape, totals + subtotals)), "", bare).strip(":、()")
+            grand = any(w in bare for w in totals) and named not in groups
             table.totals.append(Total(index, label, None if grand else named or group, len(table.rows), grand))
             continue
+        if form.key.codes == "identifier" and within[0] == lead and _is_group_line(start) and not any(ch.isascii() and ch.isalnum() for ch in start):
+            group = _GROUP_LABEL.sub("", squeeze(start)).strip(":")
+            if len(within) > 1:  # 一、广东省财政 with the figures of the group
+                table.totals.append(Total(index, start, group, len(table.rows), grand=False))
+                continue
         if len(within) == 1 and _is_lone_text(cells[within[0]], within[0] == key, form, recogniser):
             tail.append(start)
             group = _GROUP_LABEL.sub("", squeeze(start)).strip(":") if not ended else group
@@ -437,7 +505,28 @@ def _rows_of(table: Table, form: Form, recogniser: Recogniser, end: int) -> list
         if not mapped.intersection(within):
             continue
         add(index)
+    tail += _notes_behind(table, lead, mapped, form)
     return tail
+
+
+def _notes_behind(table: Table, lead: int, mapped: set[int], form: Form) -> list[str]:
+    """Remarks below the last row that no word marks as such (①含高新区): a text alone where a name could stand. Taken off the rows."""
+    rows, notes = table.grid.rows, []
+    if form.key.codes not in (None, "identifier") or not any(len(mapped.intersection(filled(rows[r]))) > 1 for r in table.rows[:50]):
+        return notes
+    while table.rows:
+        cells = rows[table.rows[-1]]
+        if filled(cells) != [lead] or not isinstance(cells[lead], str) or not _REMARK.search(squeeze(cells[lead])):
+            break
+        if cells[lead] and table.totals and table.totals[-1].row > table.rows[-1]:
+            break
+        notes.append(plain(cells[lead]))
+        table.rows.pop()
+    return notes[::-1]
+
+
+def _is_group_line(text: str) -> bool:
+    return _GROUP_LABEL.match(squeeze(text)) is not None
 
 
 def _total_label(cells: list[Any], within: list[int], lead: int, words: tuple[str, ...]) -> str | None:
@@ -458,6 +547,8 @@ def _is_lone_text(cell: Any, in_key: bool, form: Form, recogniser: Recogniser) -
     """A single text in a row that is a heading of a group, a title or a remark, and not a row with just its key."""
     if not isinstance(cell, str):
         return False
+    if _PAGE_MARK.search(squeeze(cell)):
+        return True
     if not in_key:
         return not any(ch.isdigit() for ch in cell) or len(cell) > 20
     key = squeeze(cell)

@@ -23,17 +23,9 @@ from ingestion.convert import Converter
 from ingestion.grid import Grid, a1, filled, is_empty, plain, squeeze
 from ingestion.layout import Segment, segments_of, settle_doubles, side_by_side
 from ingestion.model import FileReading, Finding, FormReading
-from ingestion.recognise import (
-    NameHints,
-    Recogniser,
-    full_date_in,
-    name_hints,
-    sunday_of,
-    title_against_week,
-    titles_of,
-    week_in_block,
-)
+from ingestion.recognise import Recogniser
 from ingestion.reference import Codes
+from ingestion.weeks import NameHints, full_date_in, name_hints, sunday_of, title_against_week, week_in_block
 
 ZONE = ZoneInfo("Asia/Shanghai")
 _recognisers: dict[int, tuple[Contracts, Recogniser]] = {}
@@ -310,7 +302,7 @@ class _Reader:
             sender = self.codes.county_name(found.stranger_to)
             tell("GEN-COUNTY", f"填报单位是{self.codes.county_name(reading.county_code)}，而同一文件的其他报表都是{sender}的，与报送单位不符。请核对后重报。", reading.county_text, sender)
         else:
-            titles = titles_of(found.segment.block, self.recogniser)
+            titles = self.recogniser.titles_of(found.segment.block)
             named = {c for t in titles for c in self.codes.counties_in(t)} if found.segment.block.county else set()
             if len(named) == 1 and (other := named.pop()) != self._code_now(reading.county_code):
                 own, other = self.codes.county_name(reading.county_code), self.codes.county_name(other)
@@ -324,13 +316,18 @@ class _Reader:
                 "GEN-WEEK", f"截至日期在 {reading.week} 周，该周尚未到来（文件 {self.today} 收到）。请核对截至日期。",
                 date_text or reading.week, f"不晚于 {self.today}",
             )  # fmt: skip
-        elif date_text and (said := next((s for t in titles_of(found.segment.block, self.recogniser) if (s := title_against_week(t, reading.week))), None)):
+        elif date_text and (said := next((s for t in self._periods(found) if (s := title_against_week(t, reading.week))), None)):
             tell("GEN-WEEK", f"标题写的是{said}，截至日期“{date_text}”在 {reading.week} 周，两者不符，无法判定是哪一周的数据。请改正后重报。", said, reading.week)
+
+    def _periods(self, found: _Found) -> list[str]:
+        """What else of a title block speaks of the week: titles, and 周次."""
+        block = found.segment.block
+        return [*self.recogniser.titles_of(block), *([block.period] if block.period else [])]
 
     # The file's name
 
     def _check_name(self) -> None:
-        """A name that speaks of another county or week than the content: told once for the file, the content holds."""
+        """A name that speaks of another county, week or form than the content: told once for the file, the content holds."""
         against: list[tuple[FormReading, str, str]] = []
         for reading in self.result.forms:
             hints = self._hints(reading.member)
@@ -339,6 +336,11 @@ class _Reader:
                 against.append((reading, said, self.codes.county_name(reading.county_code)))
             if reading.week and (said := hints.contradicts_week(reading.week)):
                 against.append((reading, said, reading.week))
+        for reading in self.result.forms:
+            named = self.recogniser.title_in((reading.member or self.result.name).replace("\\", "/").rsplit("/", 1)[-1])
+            if named and named not in {r.form for r in self.result.forms if r.member == reading.member}:
+                said, holds = (self.recogniser.contracts.form(code).zh for code in (named, reading.form))
+                against.append((reading, said, holds))
         told: Counter[tuple[str, str, str]] = Counter((r.member, said, holds) for r, said, holds in against)
         done = set()
         for reading, said, holds in against:

@@ -2,42 +2,26 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import functools
 import re
-import unicodedata
-from dataclasses import dataclass, field
 from typing import Any
 
 from ingestion.contracts import Contracts, Field, Form
 from ingestion.grid import is_empty, plain, squeeze
 from ingestion.units import Units
+from ingestion.weeks import TitleBlock
 
 PERCENT = "%"
 _BRACKET = re.compile(r"\((?:单位:)?([^()]{0,12})\)$")
 _OTHER_BRACKETS = str.maketrans("[]【】〔〕{}", "()()()()")
 _MONEY_BEHIND = re.compile(r"(?<![十百千万美港欧日])(亿元|万元|千元|元)$")
 _WHICH = re.compile(r"^(?:其中[:,、]?|#)")
+_FAR_APART = re.compile(r"(?<![年月至到~—-])[ \u3000\t]{2,}(?![年月日至到~—-])")  # but not within 2020年  6月  14日
+_COUNTY_LIKE = re.compile(r"[\u4e00-\u9fff]{2,}[县区市]$")
+_BARE_YEAR = re.compile(r"(?:19|20)\d\d")
+_FOREIGN = re.compile(r"(?<=[\u4e00-\u9fff)])[A-Za-z]{3}[A-Za-z()&.,'/-]*$")  # 总人口 Total Population
+_OF_ALL = frozenset(("合计", "小计", "总计", "总数", "合计数", "计", "本期", "本年", "绝对数", "绝对值"))
 _GENERAL_PARENT = re.compile("(?:情况|规模|进展|指标|数)$")
-
-# Dates as counties write them, and weeks
-_FULL_DATE = re.compile(r"(?<!\d)(20\d\d|19\d\d)\s*[-./年]\s*(\d{1,2})\s*[-./月]\s*(\d{1,2})\s*[日号]?(?!\d)")
-_PACKED_DATE = re.compile(r"(?<!\d)((?:20|19)\d\d)(\d\d)(\d\d)(?!\d)")
-_MONTH_DAY = re.compile(r"(?<!\d)(\d{1,2})\s*月\s*(\d{1,2})\s*[日号]")
-_WEEK_NAMED = re.compile(r"(?<!\d)(?:(20\d\d)\s*年?[-_\s]*)?(?:第\s*(\d{1,2})\s*[周期]|[Ww](?:[Ee][Ee][Kk])?\s*(\d{1,2}))(?!\d)")
-_MONTH_DAY_PACKED = re.compile(r"(?<!\d)(0[1-9]|1[0-2])(0[1-9]|[12]\d|3[01])(?!\d)")
-_UNTIL = re.compile(r"[-—–―－~～至到]+(?:(\d{1,2})[.月/])?(\d{1,2})[日号]?(?![\d年./月-])")  # the end of 2020年6月8日-14日, 2020.6.8-6.14
-_DETACHED = re.compile(r"(?<!\d)\s+|\s+(?!\d)")
-_YEAR = re.compile(r"(?<!\d)(20\d\d)\s*年")
-
-
-def week_of(day: dt.date) -> str:
-    year, week, _ = day.isocalendar()
-    return f"{year}-W{week:02d}"
-
-
-def sunday_of(week: str) -> dt.date:
-    return dt.date.fromisocalendar(int(week[:4]), int(week[6:]), 7)
 
 
 def _any_of(words: list[str]) -> str:
@@ -70,7 +54,7 @@ class FormHeadings:
 
     def bare(self, text: str) -> str:
         """A squeezed heading without the unit behind it."""
-        text = text.translate(_OTHER_BRACKETS)
+        text = _FOREIGN.sub("", text.translate(_OTHER_BRACKETS).rstrip("*"))
         while (found := _BRACKET.search(text)) and (found.group(1) in self._units or not found.group(1)):
             text = text[: found.start()]
         return text[:-1] if text.endswith(PERCENT) and len(text) > 1 else text
@@ -82,6 +66,8 @@ class FormHeadings:
         bare = self.bare(key)
         exact, without_unit, without_which = self._levels
         found = exact.get(key) or without_unit.get(bare) or without_which.get(_WHICH.sub("", bare))
+        if found is None and _BARE_YEAR.fullmatch(key):
+            return self.find(key + "年")
         if found is None and (behind := _MONEY_BEHIND.search(key)) and behind.start():  # 到位资金万元, 到位资金/万元
             found = exact.get(key[: behind.start()].rstrip(",、/:-"))
             return found if found and found.money else None
@@ -119,8 +105,10 @@ class FormHeadings:
         for start in range(len(levels) - 1):
             if found := self.find("".join(bare[start:])):
                 return found
+        if bare[-1] in _OF_ALL:  # 合计 below 外出务工人数, beside its parts, is 外出务工人数
+            return self._match(above)
         parent = _GENERAL_PARENT.sub("", bare[-2])
-        return self.find(parent + bare[-1]) or self.find(parent + "其中" + bare[-1])
+        return self.find(parent + bare[-1]) or self.find(parent + "其中" + bare[-1]) or self.find(bare[-1] + bare[-2])
 
     @functools.cached_property
     def words(self) -> frozenset[str]:
@@ -138,6 +126,8 @@ class Recogniser:
         units = {*self.unit_system.words, *self.unit_system.scaled_words, *self.money, PERCENT}
         for form in contracts.forms:
             for f in form.fields:
+                if f.unit and any(c >= "\u4e00" for c in f.unit):
+                    units.add(squeeze(f.unit))
                 if f.name.endswith("unit"):
                     units |= {label for labels in f.values.values() for label in labels}
         self.units = frozenset(units)
@@ -148,8 +138,9 @@ class Recogniser:
             kind: re.compile(f"^(?:{_any_of(self.writing[kind + '_labels'])})(?:\\([^)]*\\))?(?::|$)")
             for kind in ("county", "date", "unit")
         }
-        every = [w for kind in ("county_labels", "date_labels", "unit_labels", "filled_on_words") for w in self.writing[kind]]
-        self._any_label = re.compile(f"(?:{_any_of(every)})(?:[(（][^)）]*[)）])?\\s*[:：]")
+        every = [w for kind in ("county_labels", "county_labels_before_a_colon", "date_labels", "unit_labels", "filled_on_words", "period_labels") for w in self.writing[kind]]
+        loose = f"(?<![\u4e00-\u9fff])(?:{_any_of(self.writing['loose_date_labels'])})"  # 日期： but not 制表日期：
+        self._any_label = re.compile(f"(?:{_any_of(every)}|{loose})(?:[(（][^)）]*[)）])?\\s*[:：]")
         self._office = re.compile(f"(?:{_any_of(self.writing['county_offices'])})$")
 
     def headings(self, form: Form) -> FormHeadings:
@@ -171,6 +162,10 @@ class Recogniser:
         """Code of the form whose title a text holds; the longest title goes first."""
         key = squeeze(text)
         return next((code for title, code in self.titles if title in key), None)
+
+    def titles_of(self, block: TitleBlock) -> list[str]:
+        """The texts of a title block that name a form."""
+        return [t for t in block.texts if self.title_in(t)]
 
     def unit_in(self, text: str) -> str | None:
         """The money unit or % that a heading names in brackets or at its end."""
@@ -200,7 +195,14 @@ class Recogniser:
                 key = squeeze(cell)
                 if self._labels["county"].match(key) or self._labels["date"].match(key) or (self._labels["unit"].match(key) and ":" in key):
                     return True
-        return False
+        return self._is_unit_row(row)
+
+    def _is_unit_row(self, row: list[Any]) -> bool:
+        """单位 and its unit in two cells, without a colon, and nothing else."""
+        cells = [c for c in row if not is_empty(c)]
+        if len(cells) != 2 or not all(isinstance(c, str) for c in cells):
+            return False
+        return self._labels["unit"].fullmatch(squeeze(cells[0])) is not None and self.unit_of_line(cells[1]) is not None
 
     def is_signature(self, text: str) -> bool:
         return squeeze(text).startswith(tuple(self.writing["signature_words"]))
@@ -219,20 +221,28 @@ class Recogniser:
         """Title, 填报单位, 截至日期 and 单位 from the rows above a table (and 填报日期 from those below)."""
         block = TitleBlock()
         for row in rows:
-            for position, cell in enumerate(row):
-                if is_empty(cell):
+            items = [item for cell in row if not is_empty(cell) for item in self._items(cell)]
+            for position, item in enumerate(items):
+                if not isinstance(item, str):
                     continue
-                if isinstance(cell, str):
-                    labelled = False
-                    for label, value in self._pairs(cell):
-                        labelled |= bool(label)
-                        following = value or next((c for c in row[position + 1 :] if not is_empty(c)), "")
-                        if isinstance(following, str) and self._pairs(following)[0][0]:
-                            following = ""
-                        self._note_pair(block, label, following)
-                    if not labelled and len(row) and not self.is_note(cell):
-                        block.texts.append(cell.strip())
+                labelled = False
+                for label, value in self._pairs(item):
+                    labelled |= bool(label)
+                    following = value or (items[position + 1] if position + 1 < len(items) else "")
+                    if isinstance(following, str) and self._pairs(following)[0][0]:
+                        following = ""
+                    self._note_pair(block, label, following)
+                    if not label and value != item:
+                        block.texts.append(value)
+                if not labelled and not self.is_note(item):
+                    block.texts.append(item.strip())
         return block
+
+    def _items(self, cell: Any) -> list[Any]:
+        """A cell of a title block; what stands far apart in one with labels is as good as in several cells."""
+        if not isinstance(cell, str) or not self._any_label.search(cell):
+            return [cell]
+        return [part for part in _FAR_APART.split(cell) if part.strip()]
 
     def _pairs(self, text: str) -> list[tuple[str, str]]:
         """(label, value) pairs in a cell: 填报单位：甲县　截至日期：…; ('', text) where there is no label."""
@@ -242,213 +252,33 @@ class Recogniser:
             bare = any(p.fullmatch(key) for p in self._labels.values())
             return [(key, "")] if bare else [("", text)]
         ends = [m.start() for m in found[1:]] + [len(text)]
-        return [(squeeze(m.group(0)), text[m.end() : end].strip(" \u3000\t\n;；,，")) for m, end in zip(found, ends, strict=True)]
+        before = text[: found[0].start()].strip(" \u3000\t\n;；,，(（")
+        pairs = [(squeeze(m.group(0)), text[m.end() : end].strip(" \u3000\t\n;；,，")) for m, end in zip(found, ends, strict=True)]
+        return [*([("", before)] if before else []), *pairs]
 
     def _note_pair(self, block: TitleBlock, label: str, value: Any) -> None:
         if not label:
             return
-        name = re.sub(r"\([^)]*\)", "", label).rstrip(":")
-        if name in self.writing["county_labels"]:
+        whole = label.rstrip(":")
+        name = re.sub(r"\([^)]*\)", "", whole)
+        county = {squeeze(w) for kind in ("county_labels", "county_labels_before_a_colon") for w in self.writing[kind]}
+        if whole in county or name in county:
             block.county = block.county or plain(value)
         elif name in self.writing["date_labels"]:
             block.date = value if block.date in (None, "") else block.date
+        elif name in self.writing["period_labels"]:
+            said = plain(value)
+            block.period = block.period or (f"第{said}周" if said.isdigit() and len(said) <= 2 else said)
+        elif name in self.writing["loose_date_labels"]:
+            block.texts.append(plain(value))
         elif name in self.writing["unit_labels"]:
-            block.unit = block.unit or plain(value)
+            if not block.county and _COUNTY_LIKE.search(self.office_of(plain(value))):  # 单位：甲县扶贫办
+                block.county = plain(value)
+            else:
+                block.unit = block.unit or plain(value)
         elif name in self.writing["filled_on_words"]:
             block.filled_on = block.filled_on or plain(value)
 
     def office_of(self, text: str) -> str:
         """填报单位 without what stands behind the county's name (…扶贫开发办公室)."""
         return self._office.sub("", squeeze(re.sub(r"[(（]\s*(?:盖章|公章|章)\s*[)）]", "", text)))
-
-
-@dataclass
-class TitleBlock:
-    texts: list[str] = field(default_factory=list)  # title and whatever else has no label
-    county: str = ""
-    date: Any = None  # as in the cell
-    unit: str = ""
-    filled_on: str = ""
-
-    @property
-    def title(self) -> str:
-        return " ".join(self.texts)
-
-
-# Weeks
-
-
-def full_date_in(text: str) -> dt.date | None:
-    for pattern in (_FULL_DATE, _PACKED_DATE):
-        if found := pattern.search(text):
-            try:
-                return dt.date(*map(int, found.groups()))
-            except ValueError:
-                return None
-    return None
-
-
-def week_in_block(block: TitleBlock, near: dt.date | None) -> tuple[str | None, str]:
-    """Week of a title block ('2020-W24') and what it was read from; ``near`` settles a year that isn't written."""
-    if not is_empty(block.date):
-        day = _day(block.date, _year_near(block, near))
-        if day:
-            return week_of(day), plain(block.date)
-        named = _named_week(plain(block.date), block, near)
-        return named, plain(block.date)
-    for text in block.texts:
-        if named := _named_week(text, block, near):
-            return named, text
-    weeks = {}
-    for text in block.texts:
-        if (days := days_in(text, None)) and days[-1]:
-            weeks.setdefault(week_of(days[-1]), text)
-    return next(iter(weeks.items())) if len(weeks) == 1 else (None, "")  # two dates, and neither is called 截至日期
-
-
-def titles_of(block: TitleBlock, recogniser: Recogniser) -> list[str]:
-    """The texts of a title block that name a form."""
-    return [t for t in block.texts if recogniser.title_in(t)]
-
-
-def title_against_week(title: str, week: str) -> str | None:
-    """The week or day that a title names, where that is not of this week (or the one after, in which it is sent)."""
-    key, sunday = squeeze(title), sunday_of(week)
-    numbers = {int(m.group(2)) for m in _WEEK_NAMED.finditer(key) if m.group(2) and "周" in m.group(0)}
-    if numbers and int(week[6:]) not in numbers:
-        return f"第{min(numbers)}周"
-    days = [d for d in days_in(title, sunday) if d]
-    if days and not any(sunday - dt.timedelta(days=6) <= d <= sunday + dt.timedelta(days=7) for d in days):
-        return f"{days[-1].year}年{days[-1].month}月{days[-1].day}日"
-    return None
-
-
-def _day(value: Any, year_near: dt.date | None) -> dt.date | None:
-    if isinstance(value, dt.datetime):
-        return value.date()
-    if isinstance(value, dt.date):
-        return value
-    if isinstance(value, (int, float)) and not isinstance(value, bool):
-        if not abs(value) < 1e9:
-            return None
-        value = str(int(value))
-    text = str(value).strip()
-    if re.fullmatch(r"[2-7]\d{4}(?:\.0+)?", text):  # a spreadsheet's serial number of a day
-        return dt.date(1899, 12, 30) + dt.timedelta(days=int(text[:5]))
-    days = days_in(text, year_near)
-    return days[-1] if days else None
-
-
-def days_in(text: str, year_near: dt.date | None) -> list[dt.date | None]:
-    """Every day that a text names, in its order: 2020年1月1日至6月14日 names two, and the last one is what it speaks of.
-
-    None stands for one that does not exist. A year or month that isn't written again is that of the day before.
-    """
-    days: list[dt.date | None] = []
-    key, at = _DETACHED.sub("", unicodedata.normalize("NFKC", text)), 0
-    while True:
-        found = [m for p in (_FULL_DATE, _PACKED_DATE) if (m := p.search(key, at))]
-        first = min(found, key=lambda m: m.start(), default=None)
-        short = _MONTH_DAY.search(key, at)
-        if short and (first is None or short.start() < first.start()):
-            last = next((d for d in reversed(days) if d), None)
-            month, number = int(short.group(1)), int(short.group(2))
-            days.append(_day_of(last.year, month, number) if last else _nearest(month, number, year_near) if year_near else None)
-            at = short.end()
-        elif first:
-            days.append(_day_of(*map(int, first.groups())))
-            at = first.end()
-        else:
-            return days
-        if days[-1] and (until := _UNTIL.match(key, at)):
-            month = int(until.group(1) or days[-1].month)
-            days.append(_day_of(days[-1].year, month, int(until.group(2))))
-            at = until.end()
-
-
-def _day_of(year: int, month: int, day: int) -> dt.date | None:
-    try:
-        return dt.date(year, month, day)
-    except ValueError:
-        return None
-
-
-def _nearest(month: int, day: int, near: dt.date) -> dt.date | None:
-    candidates = []
-    for year in (near.year - 1, near.year, near.year + 1):
-        try:
-            candidates.append(dt.date(year, month, day))
-        except ValueError:
-            continue
-    return min(candidates, key=lambda d: abs(d - near), default=None)
-
-
-def _year_near(block: TitleBlock, near: dt.date | None) -> dt.date | None:
-    """A day in the likely year: when the form was filled in, a year in the title, when the file arrived."""
-    if day := full_date_in(squeeze(block.filled_on)):
-        return day
-    if found := _YEAR.search(block.title):
-        return dt.date(int(found.group(1)), 7, 1) if near is None or near.year != int(found.group(1)) else near
-    return near
-
-
-def _named_week(text: str, block: TitleBlock, near: dt.date | None) -> str | None:
-    found = _WEEK_NAMED.search(squeeze(text))
-    if not found:
-        return None
-    number = int(found.group(2) or found.group(3))
-    year_near = _year_near(block, near)
-    year = int(found.group(1)) if found.group(1) else year_near.isocalendar()[0] if year_near else None
-    if year is None or not 1 <= number <= 53:
-        return None
-    try:
-        return week_of(dt.date.fromisocalendar(year, number, 7))
-    except ValueError:
-        return None
-
-
-@dataclass
-class NameHints:
-    """What a file's name says; it only supports the content."""
-
-    counties: list[str]
-    week_numbers: set[int]  # 第24周, W24, 第24期
-    days: list[tuple[int, int]]  # (month, day): 0614, 6月14日
-    year: int | None
-
-    def contradicts_week(self, week: str) -> str | None:
-        """What the name says instead of this week, for the message; None where it agrees or says nothing."""
-        number = int(week[6:])
-        if self.week_numbers:
-            return None if number in self.week_numbers else f"第{min(self.week_numbers)}周"
-        sunday = sunday_of(week)
-        for month, day in self.days:
-            try:
-                named = dt.date(sunday.year, month, day)
-            except ValueError:
-                continue
-            # a day of the week itself, or of the week after it, in which it is sent
-            if not sunday - dt.timedelta(days=6) <= named <= sunday + dt.timedelta(days=7):
-                return f"{month}月{day}日"
-        return None
-
-    def week(self, near: dt.date | None) -> str | None:
-        """The week that the name gives, where the content gives none."""
-        year = self.year or (near.year if near else None)
-        if year and len(self.week_numbers) == 1:
-            try:
-                return week_of(dt.date.fromisocalendar(year, next(iter(self.week_numbers)), 7))
-            except ValueError:
-                return None
-        return None
-
-
-def name_hints(name: str, codes: Any) -> NameHints:
-    stem = re.sub(r"\.[A-Za-z]{3,4}$", "", name.replace("\\", "/").rsplit("/", 1)[-1])
-    numbers = {int(m.group(2) or m.group(3)) for m in _WEEK_NAMED.finditer(stem)}
-    without = _WEEK_NAMED.sub(" ", stem)
-    days = [(int(m.group(2)), int(m.group(3))) for m in (*_FULL_DATE.finditer(without), *_PACKED_DATE.finditer(without))]
-    if not days:
-        days = [(int(m.group(1)), int(m.group(2))) for m in (*_MONTH_DAY.finditer(without), *_MONTH_DAY_PACKED.finditer(without))]
-    year = re.search(r"(?<!\d)(20\d\d)(?!\d\d\d)", stem)
-    return NameHints(codes.counties_in(stem), numbers, days, int(year.group(1)) if year else None)

@@ -180,7 +180,7 @@ def _form_table(sheet: Worksheet, row: int, part: Part) -> int:
         told = f"错误 {errors} 条，提醒 {len(mine) - errors} 条" if mine else "无问题"
         values = (contract.zh if contract else form.form, form.sheet, "退回" if errors else "已接收", form.week or "", form.rows, told)
         for (column, _), value in zip(heads, values, strict=True):
-            _text(sheet, row, column, value, box=True)
+            _text(sheet, row, column, value, box=True).alignment = Alignment(shrink_to_fit=column in (3, 4), vertical="top")
         if errors:
             sheet.cell(row, 5).fill = FILL["error"]
     return row + 1

@@ -304,7 +304,7 @@ def cycle(inbox: Path | None, arrivals: Path | None, now: str | None, approve_as
 @click.option("--county", required=True, help="The county's code.")
 @click.option("--week", required=True, help="Reporting week, such as 2020-W24.")
 @click.option("--blank", is_flag=True, help="Leave out what the county reported last; needs no database.")
-@click.option("--out", type=click.Path(path_type=Path), help="File to write (default: COUNTY-WEEK.xlsx here).")
+@click.option("--out", type=click.Path(path_type=Path), help="File to write, or the folder for it (default: COUNTY-WEEK.xlsx here).")
 @AS_JSON
 def template(county: str, week: str, blank: bool, out: Path | None, as_json: bool) -> None:
     """Write the workbook that a county fills for a week, with the keys of its last accepted week.
@@ -316,7 +316,8 @@ def template(county: str, week: str, blank: bool, out: Path | None, as_json: boo
     from ingestion.reference import codes
     from ingestion.template import accepted_before, write_template
 
-    target = out or Path(f"{county}-{week}.xlsx")
+    name = f"{county}-{week}.xlsx"
+    target = out / name if out and out.is_dir() else out or Path(name)
     try:
         if blank:
             write_template(target, county, week, contracts(), codes())

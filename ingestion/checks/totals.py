@@ -20,6 +20,7 @@ def check_totals(subject: Subject, rule: Rule) -> None:
     Not compared: a blank or unreadable total; a column in which a row is unreadable or lacks a required figure;
     anything, while a key is repeated or unreadable, for nobody knows which rows the county added up.
     """
+    check_unmarked_total(subject, rule)
     keys = list(subject.identities)
     if not subject.rows or None in subject.keys or (subject.form.identity and next(repeated(keys), None)):
         return
@@ -35,6 +36,23 @@ def check_totals(subject: Subject, rule: Rule) -> None:
         if len(grand) > 1:  # a table that runs on may have one for each part
             readings.append(_rows_before(subject, total, grand))
         _compare(subject, rule, total, readings, known=off_by)
+
+
+def check_unmarked_total(subject: Subject, rule: Rule) -> None:
+    """A row of a free list that is in every column the sum of all the others is a total that does not call itself one."""
+    key = subject.form.key
+    if not rule.definition.get("printed") or key.values or key.codes not in (None, "identifier") or subject.rows < 4:
+        return
+    columns = [subject.column(f.name) for f in subject.form.fields if f.type in ("integer", "decimal") and f.kind in _ADDITIVE]
+    columns = [c for c in columns if None not in c and any(c)]
+    if not columns:
+        return
+    sums = [sum(c) for c in columns]
+    for i in range(subject.rows):
+        if all(abs(2 * c[i] - total) < HALF_A_FEN for c, total in zip(columns, sums, strict=True)):
+            message = f"{subject.row_name(i)}各列都等于其余各行之和，应当是合计行而没有写明，计入会重复计算。请在这一行的“{key.zh}”里写明“合计”。"
+            subject.add(subject.general("GEN-VALUE"), message, row=i, field=key.name)
+            return
 
 
 def _is_subtotal(total: TotalRow) -> bool:

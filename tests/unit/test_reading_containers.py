@@ -6,6 +6,7 @@ import zipfile
 
 import openpyxl
 import pytest
+import xlsxwriter
 import xlwt
 
 from tests.unit.reading_files import book, cop03, csv_bytes, read, zipped
@@ -164,3 +165,14 @@ def test_macros_and_links_are_not_followed(tmp_path):
     path = tmp_path / "m.xlsm"
     workbook.save(path)
     assert read(path).forms[0].rows == 4
+
+
+def test_a_sheet_that_repeats_few_texts_very_often_is_no_damaged_file(tmp_path):
+    rows = cop03([["单位采购", "—", "—"]] * 2000)
+    workbook = xlsxwriter.Workbook(tmp_path / "表.xlsx")  # counts every use of a text, as Excel does
+    sheet = workbook.add_worksheet()
+    for number, row in enumerate(rows):
+        sheet.write_row(number, 0, row)
+    workbook.close()
+    result = read(tmp_path / "表.xlsx")
+    assert result.refusal_zh is None and [f.form for f in result.forms] == ["COP03"]

@@ -29,19 +29,31 @@ TABLES = {
 }
 
 
+def write_contract(folder, name, number, title, properties):
+    document = {
+        "apiVersion": "v3.0.0", "kind": "DataContract", "id": f"T{number}", "version": "1.0.0", "status": "active",
+        "name": title, "schema": [{"name": f"table_{number}", "logicalType": "object", "properties": properties}],
+    }  # fmt: skip
+    (folder / f"{name}.yaml").write_text(yaml.safe_dump(document, allow_unicode=True), encoding="utf-8")
+
+
+def contracts_of(tmp_path, title, properties):
+    """The contracts of one table."""
+    folder = tmp_path / "contracts"
+    folder.mkdir()
+    write_contract(folder, "table", 1, title, properties)
+    return load_contracts(folder)
+
+
 @pytest.fixture(scope="module")
 def known(tmp_path_factory):
     folder = tmp_path_factory.mktemp("contracts")
     for number, (name, (title, properties)) in enumerate(TABLES.items(), 1):
-        document = {
-            "apiVersion": "v3.0.0", "kind": "DataContract", "id": f"T{number}", "version": "1.0.0", "status": "active",
-            "name": title, "schema": [{"name": f"table_{number}", "logicalType": "object", "properties": properties}],
-        }  # fmt: skip
-        (folder / f"{name}.yaml").write_text(yaml.safe_dump(document, allow_unicode=True), encoding="utf-8")
+        write_contract(folder, name, number, title, properties)
     return load_contracts(folder)
 
 
-def only(tmp_path, known, title, unit, rows, merges=()):
+def only_form(tmp_path, known, title, unit, rows, merges=()):
     book = openpyxl.Workbook()
     for row in [[title], ["填报单位：右江区", "截至日期：2020年6月14日", f"单位：{unit}" if unit else ""], *rows]:
         book.active.append([None if c == "" else c for c in row])
@@ -64,38 +76,38 @@ def loaded_or_told(form, name, true):
 
 def test_regions_set_in_with_spaces_and_a_sum_line(tmp_path, known):
     rows = [["地　区", "年末总人口", "乡村人口"], ["总　计", 60, 40], ["　甲镇", 10, 10], ["　　乙镇", 20, 10], ["  丙乡", 30, 20]]
-    form = only(tmp_path, known, "人口主要指标", "人", rows)
+    form = only_form(tmp_path, known, "人口主要指标", "人", rows)
     assert loaded_or_told(form, "population", [10, 20, 30])
 
 
 def test_unit_line_in_ten_thousands(tmp_path, known):
     rows = [["地区", "年末总人口", "乡村人口"], ["甲镇", 1.25, 1], ["乙镇", 2.5, 0.5], ["总计", 3.75, 1.5]]
-    form = only(tmp_path, known, "人口主要指标", "万人", rows)
+    form = only_form(tmp_path, known, "人口主要指标", "万人", rows)
     assert loaded_or_told(form, "population", [12500, 25000])
 
 
 def test_units_on_a_line_of_their_own_below_the_headings(tmp_path, known):
     rows = [["地区", "粮食", "甘蔗"], ["", "（万吨）", "（吨）"], ["甲镇", 1.5, 7], ["乙镇", 2, 8], ["合计", 3.5, 15]]
-    form = only(tmp_path, known, "主要农产品产量", None, rows)
+    form = only_form(tmp_path, known, "主要农产品产量", None, rows)
     loaded_or_told(form, "grain", [15000, 20000])
     loaded_or_told(form, "sugar", [7, 8])
 
 
 def test_a_unit_that_cannot_be_converted_is_told(tmp_path, known):
     rows = [["地区", "粮食（公斤）", "甘蔗（斤）"], ["甲镇", 1500, 7], ["乙镇", 2000, 8]]
-    form = only(tmp_path, known, "主要农产品产量", None, rows)
+    form = only_form(tmp_path, known, "主要农产品产量", None, rows)
     assert not form.acceptable
 
 
 def test_headings_in_three_levels(tmp_path, known):
     rows = [["地区", "收支", ""], ["", "合计数", ""], ["", "一般公共预算收入", "一般公共预算支出"], ["甲镇", 1.5, 2], ["乙镇", 2, 3]]
-    form = only(tmp_path, known, "财政收支情况", "万元", rows, ["A3:A5", "B3:C3", "B4:C4"])
+    form = only_form(tmp_path, known, "财政收支情况", "万元", rows, ["A3:A5", "B3:C3", "B4:C4"])
     assert loaded_or_told(form, "income", [15000, 20000])
 
 
 def test_two_years_side_by_side(tmp_path, known):
     rows = [["地区", "2019年", "", "2020年", ""], ["", *TWO, *TWO], ["甲镇", 1, 2, 3, 4], ["乙镇", 5, 6, 7, 8]]
-    form = only(tmp_path, known, "财政收支情况", "元", rows, ["A3:A4", "B3:C3", "D3:E3"])
+    form = only_form(tmp_path, known, "财政收支情况", "元", rows, ["A3:A4", "B3:C3", "D3:E3"])
     assert loaded_or_told(form, "income", [3, 7]) and loaded_or_told(form, "expenditure", [4, 8])
 
 
@@ -104,13 +116,13 @@ TWO = ["一般公共预算收入", "一般公共预算支出"]
 
 def test_parts_of_a_whole_with_a_hash(tmp_path, known):
     rows = [["地区", "就业人员", "#女性"], ["甲镇", 10, 4], ["乙镇", 20, "…"], ["合计", 30, 4]]
-    loaded_or_told(only(tmp_path, known, "城镇就业人员", "人", rows), "female", [4, None])
+    loaded_or_told(only_form(tmp_path, known, "城镇就业人员", "人", rows), "female", [4, None])
 
 
 @pytest.mark.parametrize("mark", ["①", "¹"])
 def test_footnotes_at_figures_and_headings(tmp_path, known, mark):
     rows = [["地区", f"就业人员{mark}", "女性"], ["甲镇", f"10{mark}", 4], ["乙镇", 20, 8], [f"注：{mark}不含私营单位。"]]
-    loaded_or_told(only(tmp_path, known, "城镇就业人员", "人", rows), "employed", [10, 20])
+    loaded_or_told(only_form(tmp_path, known, "城镇就业人员", "人", rows), "employed", [10, 20])
 
 
 def test_bilingual_headings_are_read_or_told(tmp_path, known):
@@ -129,4 +141,4 @@ def only_or_refusal(tmp_path, known, rows):
 
 def test_a_continued_table(tmp_path, known):
     rows = [["地区", "粮食", "甘蔗"], ["甲镇", 1, 2], ["续表", "", ""], ["地区", "粮食", "甘蔗"], ["乙镇", 3, 4], ["总计", 4, 6]]
-    assert loaded_or_told(only(tmp_path, known, "主要农产品产量", "吨", rows), "grain", [1, 3])
+    assert loaded_or_told(only_form(tmp_path, known, "主要农产品产量", "吨", rows), "grain", [1, 3])

@@ -13,8 +13,9 @@ from psycopg.rows import dict_row
 from ingestion.contracts import Contracts, Field, contracts
 from ingestion.convert import Converter, mask
 from ingestion.grid import is_empty, number_text, plain, squeeze
-from ingestion.recognise import PERCENT, Recogniser, full_date_in
+from ingestion.recognise import PERCENT, Recogniser
 from ingestion.reference import codes
+from ingestion.weeks import full_date_in
 from warehouse.settings import Settings
 from warehouse.trace import archive
 from warehouse.trace.origins import Origin
