@@ -18,7 +18,7 @@ import psycopg
 from psycopg import sql
 
 from ingestion.contracts import contracts
-from reporting.site import addresses, charts, data, figures
+from reporting.site import addresses, charts, dashboards, data, figures
 from reporting.site.data import Facts
 from warehouse.dbt_sources import forms_of_marts
 from warehouse.settings import Settings
@@ -120,6 +120,7 @@ class Site:
         self.finder()
         self.ledger()
         self.stars()
+        self.charts()
         self.page("anomalies.html", "anomalies.html", title="异常数字", weeks=self.anomaly_weeks())
         self.page("index.html", "index.html", title="概览", codes=list(self.facts.counties)[:MAP_COUNTIES], **self.week_view(self.facts.week), carried=self.carried_groups(), trend=self.trend(), change=self.change())
 
@@ -355,6 +356,22 @@ class Site:
             if end is not None:
                 closed.setdefault(end, []).append(about)
         return opened, closed
+
+    # -- the dashboards' charts ---------------------------------------------------------------------
+
+    def charts(self) -> None:
+        """A page for each page of the dashboards, and one that lists them."""
+        drawn, week = [], (self.facts.publication or {}).get("week")
+        if week:
+            known = dashboards.Figures(self.connection, week, [w for w in self.facts.weeks if w <= week])
+            for page in dashboards.pages():
+                found = [d for chart in page["charts"] if (d := known.draw(chart)) is not None]
+                if found:
+                    drawn.append(page | {"charts": found, "carried": sorted({pair for d in found for pair in d.carried})})
+        sources = {h.form for h in self.published}
+        for page in drawn:
+            self.page(f"charts/{page['slug']}.html", "chart_page.html", title=page["title"], page=page, pages=drawn, week=week, sources=sources)
+        self.page("charts.html", "charts.html", title="图表", pages=drawn, week=week)
 
     # -- figures of the marts -----------------------------------------------------------------------
 
