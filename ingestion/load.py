@@ -28,6 +28,7 @@ from ingestion.returned import write_outbox
 from ingestion.rounds import ANALYSE_ROWS, FileRow, Submission, load_round, rounds_of, stage, write_findings
 from warehouse.calendar import Exceptions, read_exceptions
 from warehouse.locks import LOAD as LOCK
+from warehouse.roles import LOADER, as_role
 from warehouse.settings import Settings
 
 BATCH_FILES = 150
@@ -70,6 +71,7 @@ class LoadResult:
         return Counter(f.outcome for f in self.files)
 
 
+@as_role(LOADER)
 def load(
     connection: psycopg.Connection,
     settings: Settings,
@@ -112,6 +114,7 @@ def load(
     return result
 
 
+@as_role(LOADER)
 def load_readings(connection: psycopg.Connection, settings: Settings, readings: Iterable[tuple[FileRow, FileReading]]) -> LoadResult:
     """Load files that have been read already, in the order given. The readings' columns are emptied."""
     began, result, pseudonyms = time.monotonic(), LoadResult(), Pseudonyms.of(settings)

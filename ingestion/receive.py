@@ -20,6 +20,7 @@ from pathlib import Path
 
 import psycopg
 
+from warehouse.roles import LOADER, as_role
 from warehouse.settings import Settings, WarehouseError
 
 MANIFEST = "arrivals.csv"
@@ -52,6 +53,7 @@ class ReceiveResult:
         return len(self.file_ids) + len(self.duplicate_ids)
 
 
+@as_role(LOADER)
 def receive(
     connection: psycopg.Connection,
     settings: Settings,

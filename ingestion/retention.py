@@ -29,6 +29,7 @@ from ingestion.containers import Refusal, decoded, member_name, sheets_of
 from ingestion.contracts import contracts
 from ingestion.grid import Grid, a1, is_empty, plain
 from ingestion.receive import archived
+from warehouse.roles import LOADER, as_role
 from warehouse.settings import Settings, WarehouseError
 
 POLICY = Path(__file__).with_name("retention.yaml")
@@ -86,6 +87,7 @@ def expected_hashes(connection: psycopg.Connection) -> dict[str, str]:
 # ---------------------------------------------------------------- erasing
 
 
+@as_role(LOADER)
 def erase(connection: psycopg.Connection, settings: Settings, *, file_id: int, cells: Iterable[Place], by: str, reason: str) -> Erased:
     """Blank cells in an archived original, and the personal fields of the rows they are in, and record it.
 
@@ -169,6 +171,7 @@ def find_numbers(data: bytes, numbers: set[str]) -> list[Place]:
     return found
 
 
+@as_role(LOADER)
 def find_in_archive(connection: psycopg.Connection, settings: Settings, numbers: set[str], file_id: int | None = None) -> dict[int, list[Place]]:
     """file_id → cells with one of the numbers, over every original or just one; personal cells beside them included."""
     wanted = {n.strip().upper() for n in numbers if n.strip()}

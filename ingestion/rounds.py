@@ -30,6 +30,8 @@ create temp table if not exists incoming (
     version integer, current_id bigint, previous_id bigint, previous_week text, same_year boolean
 ) on commit delete rows"""
 
+TOLD = "create temp table if not exists told as select * from quality.finding with no data"
+
 RESOLVE = """
 insert into pg_temp.incoming
 select n.*,
@@ -277,6 +279,11 @@ def write_findings(connection: psycopg.Connection, findings: list[tuple[int, int
     } | {"waiver_id": ["\\N" if f.waiver_id is None else str(f.waiver_id) for f in of]}
     with (
         connection.cursor() as cursor,
-        cursor.copy(f"copy quality.finding ({', '.join(columns)}) from stdin") as copy,
+        connection.transaction(),
     ):
-        copy.write("".join("\t".join(row) + "\n" for row in zip(*columns.values(), strict=True)).encode("utf-8", "replace"))
+        # COPY cannot write into a table that shows each county its own rows
+        cursor.execute(TOLD)
+        with cursor.copy(f"copy pg_temp.told ({', '.join(columns)}) from stdin") as copy:
+            copy.write("".join("\t".join(row) + "\n" for row in zip(*columns.values(), strict=True)).encode("utf-8", "replace"))
+        cursor.execute(f"insert into quality.finding ({', '.join(columns)}) select {', '.join(columns)} from pg_temp.told")
+        cursor.execute("delete from pg_temp.told")

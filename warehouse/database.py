@@ -49,6 +49,7 @@ def migrate(connection: psycopg.Connection) -> list[str]:
     Returns the names of the files applied. One transaction; several callers wait for each other.
     """
     from ingestion.raw_tables import synchronise  # contracts → raw tables; imports nothing of this module
+    from warehouse import roles
     from warehouse.trace.origins import note_origins
 
     applied = []
@@ -68,4 +69,5 @@ def migrate(connection: psycopg.Connection) -> list[str]:
                 applied.append(file.name)
         synchronise(connection)
         note_origins(connection)
+        roles.ensure(connection)
     return applied

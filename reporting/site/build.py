@@ -20,6 +20,7 @@ from psycopg import sql
 from ingestion.contracts import contracts
 from reporting.site import addresses, charts, data, figures
 from reporting.site.data import Facts
+from warehouse.roles import AUDITOR, as_role
 from warehouse.settings import Settings
 
 HERE = Path(__file__).parent
@@ -31,6 +32,7 @@ MAP_COUNTIES = 120  # rows of a map of counties; more go on in numbered pages
 Progress = Callable[[str], None] | None
 
 
+@as_role(AUDITOR)
 def build_site(connection: psycopg.Connection, settings: Settings, progress: Progress = None) -> Path:
     """Write ``home/reports/quality/`` anew from the database and return the path of its index.html.
 
