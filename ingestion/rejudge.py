@@ -84,7 +84,7 @@ def read_again(connection: psycopg.Connection, settings: Settings, forms: list[R
         files = [
             FileRow(*row)
             for row in connection.execute(
-                "select file_id, sha256, original_name, received_at from intake.file where file_id = any(%s) order by received_at, file_id", [list(wanted)]
+                "select file_id, sha256, original_name, received_at, sender from intake.file where file_id = any(%s) order by received_at, file_id", [list(wanted)]
             )
         ]
         (after,) = connection.execute("select coalesce(max(submission_id), 0) from intake.submission").fetchone()

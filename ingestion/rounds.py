@@ -15,7 +15,7 @@ from zoneinfo import ZoneInfo
 import psycopg
 from psycopg import sql
 
-from ingestion import acceptance, waived
+from ingestion import acceptance, personal, waived
 from ingestion.copying import PreparedForm, column_text, layout
 from ingestion.model import Finding
 from warehouse.calendar import Exceptions, due_at, previous_week
@@ -56,6 +56,7 @@ class FileRow:
     sha256: str
     original_name: str
     received_at: dt.datetime
+    sender: str | None = None
 
 
 @dataclass(slots=True)
@@ -149,6 +150,7 @@ def _load_straight(connection: psycopg.Connection, settings: Settings, exception
     with connection.transaction() as attempt:
         _write_submissions(connection, [s])
         _copy_rows(connection, [s], straight=True)
+        personal.write(connection, s.submission_id, s.form.sealed)
         judged = acceptance.judge(connection, [acceptance.Incoming(s.submission_id, s.form, s.previous_week)], straight=True)
         found = judged.get(s.submission_id, [])
         waived.mark(connection, [(f, s.file.received_at) for f in (*s.findings, *found)], settings.timezone)
@@ -215,6 +217,9 @@ def _move_rows(connection: psycopg.Connection, round_: list[Submission]) -> None
     for s in round_:
         if s.form.rows:
             (taken if s.rows_loaded else rejected)[s.form.reading.form].append(s.submission_id)
+    for s in round_:
+        if s.rows_loaded:
+            personal.write(connection, s.submission_id, s.form.sealed)
     for code, ids in taken.items():
         connection.execute(
             sql.SQL("insert into {} select * from {} where submission_id = any(%s)").format(

@@ -25,6 +25,7 @@ from warehouse.locks import BUILD as BUILD_LOCK
 from warehouse.roles import TRANSFORMER, acting
 from warehouse.settings import Settings, WarehouseError
 
+ENCRYPTION = ("sslmode", "sslrootcert", "sslcert", "sslkey")  # what WAREHOUSE_URL says of TLS
 FEW_FORMS = 6  # up to so many affected forms, only their facts are selected
 
 
@@ -220,7 +221,7 @@ def database_address(connection: psycopg.Connection) -> dict[str, str]:
         "DBT_ENV_SECRET_WAREHOUSE_PASSWORD": info.password,
         "DBT_WAREHOUSE_DBNAME": info.dbname,
         "DBT_WAREHOUSE_ROLE": TRANSFORMER,
-    }
+    } | {f"DBT_WAREHOUSE_{name.upper()}": info.get_parameters().get(name, "") for name in ENCRYPTION}
 
 
 @contextlib.contextmanager

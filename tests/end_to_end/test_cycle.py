@@ -12,6 +12,7 @@ import sys
 
 import pytest
 
+from tests.end_to_end.personal_scan import Persons, in_files, in_tables, of_home
 from warehouse import cycle, database
 from warehouse.calendar import due_at
 
@@ -70,6 +71,16 @@ def test_backfill_then_a_week_then_nothing(settings, demo):
         connection.execute("set warehouse.publication = '1'")
         then_last, then_all = connection.execute(count, [last]).fetchone()
         assert then_last == 0 < now_last and then_all < now_all
+
+        persons = Persons(demo)
+        assert len(persons.numbers) > 50 and len(persons.names) > 20
+        assert in_tables(connection, persons) == []
+        assert connection.execute("select count(*) from raw.ind02 where bank_account_tail is not null or head_name is not null").fetchone() == (0,)
+    originals_in_clear = [p for p in demo.folder.rglob("*.csv") if list(persons.within(p.read_bytes().decode("utf-8", "ignore")))]
+    assert originals_in_clear  # what is looked for would be found
+    folders = of_home(settings)
+    assert {"archive", "reports", "logs", "dbt", "gx"} <= {f.name for f in folders}
+    assert in_files(folders, persons) == []
 
 
 def test_the_command_line_tells_a_machine_the_same_and_a_reload_changes_nothing(settings, demo):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 from collections.abc import Iterator
 
@@ -13,6 +14,7 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from warehouse import database, roles
 from warehouse.settings import Settings
 
+_numbers = itertools.count(1)
 STRANGER = "stranger"  # a login that belongs to no group
 
 
@@ -22,9 +24,10 @@ class Logins:
     def __init__(self, settings: Settings):
         self.settings = settings
         self.passwords: dict[str, str] = {}
+        self.number = next(_numbers)
 
     def name(self, role: str) -> str:
-        return f"login_{role}_{os.getpid()}"
+        return f"login_{role}_{os.getpid()}_{self.number}"
 
     def make(self, admin: psycopg.Connection, role: str) -> None:
         login = self.name(role)

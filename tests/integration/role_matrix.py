@@ -18,7 +18,7 @@ ROLES = {
 }  # fmt: skip
 FUNCTIONS = {
     "quality.trace_cell": "select * from quality.trace_cell('fct_employment_weekly', null, '451002', '2020-W23', 'x', 'employed_away')",
-    "quality.traced_cell": "select * from quality.traced_cell('fct_employment_weekly', null, '451002', '2020-W23', 'x', 'employed_away')",
+    "store.trace_cell": "select * from store.trace_cell('fct_employment_weekly', null, '451002', '2020-W23', 'x', 'employed_away')",
     "store.latest_publication": "select store.latest_publication()",
 }
 OTHER = {

@@ -37,8 +37,8 @@ where r.publication_id <= (select store.reading_publication())
     and ((select store.reads_all()) or r.county_code = any ((select store.own_counties())::text[]));
 
 -- the same answers as before, for whoever may read the county
-alter function quality.trace_cell(text, bigint, text, text, text, text) rename to traced_cell;
-revoke execute on function quality.traced_cell from public;
+alter function quality.trace_cell(text, bigint, text, text, text, text) set schema store;
+revoke execute on function store.trace_cell from public;
 
 create function quality.trace_cell(
     mart text, publication bigint, county_code text, week text, row_key text, column_name text
@@ -48,7 +48,7 @@ create function quality.trace_cell(
 ) language plpgsql stable security definer set search_path = pg_catalog as $$
 begin
     if store.reads_all() or trace_cell.county_code = any (store.own_counties()) then
-        return query select * from quality.traced_cell(
+        return query select * from store.trace_cell(
             trace_cell.mart, trace_cell.publication, trace_cell.county_code, trace_cell.week, trace_cell.row_key, trace_cell.column_name);
     end if;
 end $$;

@@ -145,6 +145,8 @@ def _without_statistics(connection: psycopg.Connection, mart: Mart, names: list[
 def _guard(connection: psycopg.Connection, name: str, columns: list[str]) -> None:
     """A row version may be closed and nothing else."""
     run = lambda text: connection.execute(sql.SQL(text).format(table=sql.Identifier("store", name), columns=_list([*columns, "opened_in"])))  # noqa: E731
+    # its owner too: what a trigger refuses, no right should promise
+    run("revoke delete, truncate on {table} from current_user")
     run("create or replace trigger append_only before delete or truncate on {table} for each statement execute function store.refuse()")
     run("create or replace trigger never_rewritten before update of {columns} on {table} for each statement execute function store.refuse()")
     run("create or replace trigger closed_once before update of closed_in on {table} for each row when (old.closed_in is not null) execute function store.refuse()")
