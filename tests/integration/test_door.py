@@ -82,7 +82,7 @@ def test_a_list_that_cannot_be_used_lets_nobody_in(connection, settings):
     put(settings, "a/b.xlsx")
     for text in ("who,what\n", "sender,county_code\na,45\n", "sender,county_code\n../x,451002\n"):
         (settings.home / door.FILE).write_text(text, encoding="utf-8")
-        with pytest.raises(WarehouseError, match="senders.csv"):
+        with pytest.raises(WarehouseError, match=r"senders\.csv"):
             take_inbox(connection, settings)
         connection.rollback()
     assert received(connection) == []

@@ -121,7 +121,7 @@ def test_keys_come_from_the_environment_where_a_vault_hands_them_over(archive, m
 def test_a_key_that_is_gone_is_named(archive):
     sha256, _ = originals.store(archive, io.BytesIO(ORIGINAL))
     other = Keyring({"k9": bytes(32)})
-    with pytest.raises(WarehouseError, match="The key 'k1'.*is not among the keys"):
+    with pytest.raises(WarehouseError, match=r"The key 'k1'.*is not among the keys"):
         originals.read_path(originals.path_of(archive, sha256), other)
 
 

