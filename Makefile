@@ -5,7 +5,7 @@ STAMP := $(VENV)/.installed
 BIN := $(VENV)/bin
 UV_VERSION := 0.13.9
 
-.PHONY: install run test test-unit test-long bench lint lock clean
+.PHONY: install run test test-unit test-long bench lint lock roles clean
 
 install: $(STAMP)
 
@@ -37,6 +37,9 @@ lint: install
 
 lock:
 	@$(BIN)/uv pip compile --universal -p 3.11 --generate-hashes -q requirements.in -o requirements.lock
+
+roles: install
+	@WAREHOUSE_WRITE_DOCS=1 $(BIN)/python -m pytest -q tests/integration/test_roles.py::test_the_page_says_what_was_tried
 
 clean:
 	rm -rf $(VENV) dbt_project/target dbt_project/logs

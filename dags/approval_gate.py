@@ -37,7 +37,7 @@ class ApprovalGate(HITLOperator):
         from warehouse import approval, cycle
 
         params, number = context["params"], int(self.check_run_id)
-        with warehouse_connection() as (connection, settings):
+        with warehouse_connection("publisher") as (connection, settings):
             run = cycle.check_run(connection, number)
             if run["verdict"] == "blocked":
                 raise AirflowFailException(f"Check run {number} blocks the publication: {run['blocking_zh']}")
@@ -58,7 +58,7 @@ class ApprovalGate(HITLOperator):
 
         number = int(self.check_run_id)
         if event.get("error_type") == "timeout":
-            with warehouse_connection() as (connection, _):
+            with warehouse_connection("publisher") as (connection, _):
                 approval.answer(connection, number, "lapsed", None)
             raise AirflowSkipException(
                 "Nobody answered in time: nothing is published, the last publication stands, and what was built waits for the next run"
@@ -67,7 +67,7 @@ class ApprovalGate(HITLOperator):
         by = (answer.get("responded_by_user") or {}).get("name")
         note = (answer["params_input"].get("note") or "").strip() or None
         approved = answer["chosen_options"] == [APPROVE]
-        with warehouse_connection() as (connection, _):
+        with warehouse_connection("publisher") as (connection, _):
             approval.answer(connection, number, "approved" if approved else "rejected", by, note)
         if not approved:
             raise AirflowSkipException(f"{by} rejected the publication ({note or 'no reason given'}): the last publication stands")

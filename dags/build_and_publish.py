@@ -56,7 +56,7 @@ with DAG(
 
         from warehouse.build import build as step
 
-        with warehouse_connection() as (_, settings):
+        with warehouse_connection("transformer") as (_, settings):
             result = step(settings, now=_now(settings), full_refresh=get_current_context()["params"]["full_refresh"], progress=tell)
         if result.publish_week is None:
             raise AirflowSkipException("No week has come due yet; what was loaded waits")
@@ -65,7 +65,7 @@ with DAG(
     def judge() -> int:
         from expectations.judge import judge as step
 
-        with warehouse_connection() as (connection, settings):
+        with warehouse_connection("transformer") as (connection, settings):
             return step(connection, settings, now=_now(settings), progress=tell).check_run_id
 
     @task(doc_md="All marts in one transaction; skipped if no figure changed.")
@@ -75,7 +75,7 @@ with DAG(
         from warehouse import cycle
 
         result = cycle.CycleResult()
-        with warehouse_connection() as (connection, settings):
+        with warehouse_connection("publisher") as (connection, settings):
             cycle.publish_judged(connection, settings, leave["check_run_id"], leave["approved_by"], result, leave["note"])
         if result.publication is None:
             raise AirflowSkipException("No figure changed since the last publication")
@@ -85,7 +85,7 @@ with DAG(
     def report() -> str:
         from reporting.site import build_site
 
-        with warehouse_connection() as (connection, settings):
+        with warehouse_connection("auditor") as (connection, settings):
             return str(build_site(connection, settings))
 
     built = build()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from airflow.sdk import Asset, ExceptionRetryPolicy, RetryAction, RetryRule, get_current_context
 
@@ -34,14 +34,15 @@ phases: list[tuple[str, dt.datetime]] = []  # what this task said it was doing, 
 
 
 @contextmanager
-def warehouse_connection() -> Iterator[tuple]:
-    """(connection, settings) of the warehouse, autocommit. A refused connection stays the driver's error: it is retried.
+def warehouse_connection(role: str) -> Iterator[tuple]:
+    """(connection, settings) of the warehouse, autocommit, with the rights of ``role`` ('loader', 'transformer', 'publisher',
+    'auditor') and no others. A refused connection stays the driver's error: it is retried.
 
     The time between entering and leaving is the step's own and goes on record (``warehouse timings``).
     """
     import psycopg
 
-    from warehouse import database
+    from warehouse import database, roles
     from warehouse.settings import Settings, WarehouseError
 
     settings = Settings.from_environment()
@@ -57,9 +58,11 @@ def warehouse_connection() -> Iterator[tuple]:
     phases.clear()
     with connection:
         try:
-            yield connection, settings
+            with roles.acting(connection, {"auditor": roles.AUDITOR}.get(role, f"warehouse_{role}")):
+                yield connection, settings
         finally:
-            note_step(connection, get_current_context().get("ti"), entered, phases)
+            with suppress(psycopg.Error, WarehouseError), roles.acting(connection, roles.LOADER):  # figures about a run must not cost the run
+                note_step(connection, get_current_context().get("ti"), entered, phases)
 
 
 def tell(what: str, done: int | None = None, total: int | None = None) -> None:

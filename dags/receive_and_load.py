@@ -39,7 +39,7 @@ with DAG(
 
         from warehouse import cycle
 
-        with warehouse_connection() as (connection, settings):
+        with warehouse_connection("loader") as (connection, settings):
             faults = cycle.take_inbox(connection, settings, progress=tell)
             found = [{"label": batch.label, "file_ids": batch.file_ids} for batch in cycle.batches(connection, settings)]
             due = cycle.week_came_due(connection, settings)
@@ -61,7 +61,7 @@ with DAG(
 
         context = get_current_context()
         context["label"] = batch["label"]
-        with warehouse_connection() as (connection, settings):
+        with warehouse_connection("loader") as (connection, settings):
             cycle.load_batch(connection, settings, batch["file_ids"], progress=tell)
             outcome = cycle.outcome_of(connection, batch["file_ids"])
         context["label"] = outcome if len(batch["file_ids"]) == 1 else f"{batch['label']}: {outcome}"

@@ -36,7 +36,7 @@ with DAG(
         from warehouse import cycle
 
         params = get_current_context()["params"]
-        with warehouse_connection() as (connection, _):
+        with warehouse_connection("loader") as (connection, _):
             marked = cycle.mark_week(connection, params["week"], params["county_code"])
         tell(f"{marked} slices of {params['week']} are to be built again")
 

@@ -21,6 +21,7 @@ from ingestion.contracts import Contracts, contracts
 from warehouse import calendar
 from warehouse.locks import JUDGEMENT as JUDGE_LOCK
 from warehouse.publication.ledger import code_version
+from warehouse.roles import TRANSFORMER, as_role
 from warehouse.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -39,6 +40,7 @@ class Verdict:
     seconds: float = 0.0
 
 
+@as_role(TRANSFORMER)
 def judge(
     connection: psycopg.Connection,
     settings: Settings,

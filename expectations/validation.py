@@ -21,6 +21,7 @@ from psycopg.conninfo import conninfo_to_dict
 
 from expectations.suites import Suite
 from warehouse import database
+from warehouse.roles import TRANSFORMER
 from warehouse.settings import Settings
 
 DSN = "WAREHOUSE_GX_URL"
@@ -101,7 +102,7 @@ def _address(settings: Settings, weeks: list[str]) -> str:
     from sqlalchemy.engine import URL
 
     parts = {k: str(v) for k, v in conninfo_to_dict(database.url(settings)).items() if v is not None}
-    options = f"{parts.pop('options', '')} -c warehouse.judged_weeks={','.join(weeks)}".strip()
+    options = f"{parts.pop('options', '')} -c role={TRANSFORMER} -c warehouse.judged_weeks={','.join(weeks)}".strip()
     return URL.create(
         "postgresql+psycopg2",
         parts.pop("user", None),

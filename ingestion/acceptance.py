@@ -156,7 +156,7 @@ def _names(form: Form, straight: bool) -> dict[str, sql.Identifier]:
     return {
         "incoming": raw if straight else sql.Identifier("pg_temp", "incoming_" + form.code.lower()),
         "raw": raw,
-        "key": sql.Identifier(form.key.name),
+        "key": sql.Identifier(shown),  # a personal key itself is sealed; its pseudonym is the same where it is
         "shown": sql.Identifier(shown),
     }
 

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from ingestion import personal
 from ingestion.contracts import Field, Form, contracts
 from ingestion.model import Block, FileReading, Finding, FormReading
 from ingestion.pseudonyms import Pseudonyms
@@ -31,6 +32,7 @@ class PreparedForm:
     unreadable_keys: int  # rows whose key is missing or faulty
     pieces: list[bytes]  # some thousand rows each, joined by newlines, in the order of `columns`
     columns: tuple[str, ...]  # of raw.<form>, without submission_id
+    sealed: list[personal.Block] = field(default_factory=list)  # what is, or may be, about persons
 
     @property
     def contract(self) -> Form:
@@ -80,15 +82,17 @@ def _prepare_form(reading: FormReading, pseudonyms: Pseudonyms) -> PreparedForm:
     keys = reading.values.get(form.key.name) or nothing
     faulty = {f.row_no for f in reading.findings if f.severity == "error" and f.field == form.key.name and f.row_no}
     order = tuple(raw_columns(form))[1:]
-    pieces = []
+    pieces, sealed = [], []
     for begin in range(0, rows, PIECE_ROWS):
-        columns = _columns_of_text(reading, form, pseudonyms, begin, min(begin + PIECE_ROWS, rows))
+        end = min(begin + PIECE_ROWS, rows)
+        sealed += personal.take(reading, form, begin, end, pseudonyms.keys)
+        columns = _columns_of_text(reading, form, pseudonyms, begin, end)
         if tuple(columns) != order:
             raise AssertionError(f"{form.code}: columns and the raw table have parted")
         pieces.append("\n".join(map("\t".join, zip(*columns.values(), strict=True))).encode("utf-8", "replace"))
     prepared = PreparedForm(
         reading, rows, sum(k is None or n in faulty for n, k in enumerate(keys, 1)),
-        pieces, order,
+        pieces, order, sealed,
     )
     reading.values, reading.sheet_row, reading.block_no = {}, [], []
     reading.change_reason, reading.extra, reading.source_text = [], [], []
@@ -106,12 +110,12 @@ def _columns_of_text(reading: FormReading, form: Form, pseudonyms: Pseudonyms, b
     }
     for f in form.fields:
         values = part(reading.values.get(f.name))
-        columns[f.name] = column_text(values, f.sql_type)
+        columns[f.name] = column_text(nothing if f.personal else values, f.sql_type)
         if f.pseudonymised:
             columns[pseudonym_column(f.name)] = column_text(pseudonyms.of_column(f.name, values), "text")
     columns["change_reason"] = column_text(part(reading.change_reason), "text")
-    columns["extra"] = _json_text(part(reading.extra))
-    columns["source_text"] = _json_text(part(reading.source_text))
+    columns["extra"] = [NULL] * (end - begin)  # nobody knows what is in a column that nobody knows: it is sealed
+    columns["source_text"] = _json_text(personal.without(part(reading.source_text), form))
     return columns
 
 

@@ -20,6 +20,7 @@ from psycopg import sql
 
 from ingestion.contracts import contracts
 from ingestion.copying import PreparedFile, prepare
+from ingestion.door import senders, strange_county
 from ingestion.model import FileReading
 from ingestion.pseudonyms import Pseudonyms
 from ingestion.reader_process import REFUSAL_ZH, Answer, Question, ReaderPool, read_here, where
@@ -28,6 +29,7 @@ from ingestion.returned import write_outbox
 from ingestion.rounds import ANALYSE_ROWS, FileRow, Submission, load_round, rounds_of, stage, write_findings
 from warehouse.calendar import Exceptions, read_exceptions
 from warehouse.locks import LOAD as LOCK
+from warehouse.roles import LOADER, as_role
 from warehouse.settings import Settings
 
 BATCH_FILES = 150
@@ -70,6 +72,7 @@ class LoadResult:
         return Counter(f.outcome for f in self.files)
 
 
+@as_role(LOADER)
 def load(
     connection: psycopg.Connection,
     settings: Settings,
@@ -91,7 +94,7 @@ def load(
         files = [
             FileRow(*row)
             for row in connection.execute(
-                """select file_id, sha256, original_name, received_at from intake.file
+                """select file_id, sha256, original_name, received_at, sender from intake.file
                    where outcome is null and (%(ids)s::bigint[] is null or file_id = any(%(ids)s)) order by received_at, file_id""",
                 {"ids": None if file_ids is None else list(file_ids)},
             )
@@ -112,6 +115,7 @@ def load(
     return result
 
 
+@as_role(LOADER)
 def load_readings(connection: psycopg.Connection, settings: Settings, readings: Iterable[tuple[FileRow, FileReading]]) -> LoadResult:
     """Load files that have been read already, in the order given. The readings' columns are emptied."""
     began, result, pseudonyms = time.monotonic(), LoadResult(), Pseudonyms.of(settings)
@@ -167,6 +171,7 @@ class _Loader:
         self.batch: list[tuple[FileRow, PreparedFile]] = []
         self.rows = 0
         self.exceptions: Exceptions = read_exceptions(connection)
+        self.senders = senders(settings)
         self.staged: set[str] = set()  # forms that have their temporary table
         self.grown: Counter[str] = Counter()  # rows by form
         self.connection.commit()
@@ -212,7 +217,7 @@ class _Loader:
         submissions = [Submission(file, form) for file, prepared in batch for form in prepared.forms]
         of_file: dict[int, list[Submission]] = defaultdict(list)
         for s in submissions:
-            s.findings = list(s.form.reading.findings)
+            s.findings = [*s.form.reading.findings, *filter(None, [strange_county(self.senders, s.file.sender, s.form.reading)])]
             of_file[s.file.file_id].append(s)
         with self.connection.transaction():
             ids = self.connection.execute(NUMBERS, [len(submissions)]).fetchall()

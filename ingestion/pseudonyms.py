@@ -1,33 +1,43 @@
 """Keyed pseudonyms: the same person or household gets the same key in every form, and nobody without the secret
 can work back from it.
 
-HMAC-SHA-256 with a secret of this home (``home/secrets/pseudonym_key``). Losing the secret breaks the link between
-old and new rows; it never has to leave the machine.
+HMAC-SHA-256 with a secret of this home (``home/secrets/pseudonym_key``, or WAREHOUSE_PSEUDONYM_KEY). Losing the secret
+breaks the link between old and new rows; it never has to leave the machine. It is not among the keys that are rotated:
+pseudonyms that changed would not join any more (docs/personal-data.md).
 """
 
 from __future__ import annotations
 
 import hashlib
+import os
 
 from ingestion.raw_tables import pseudonym_column
-from warehouse.settings import Settings
+from warehouse.keys import Keyring, keyring, random_keyring
+from warehouse.settings import Settings, WarehouseError
 
-SECRET = "pseudonym_key"
+SECRET, VARIABLE = "pseudonym_key", "WAREHOUSE_PSEUDONYM_KEY"
 BLOCK = 64  # bytes of SHA-256's block
 LARGE = 20_000  # rows
 HEX_DIGITS = 32  # 128 bits: no collision among 10^8 households, half the storage of the whole digest
 
 
 class Pseudonyms:
-    """Pseudonyms under one secret, remembered while the object lives (a household appears on many rows)."""
+    """Pseudonyms under one secret, remembered while the object lives (a household appears on many rows).
 
-    def __init__(self, secret: str) -> None:
+    ``keys`` seal the values themselves; who reads a file has both or neither.
+    """
+
+    def __init__(self, secret: str, keys: Keyring | None = None) -> None:
         self._secret = secret.encode("ascii")
+        self.keys = keys or random_keyring()
         self._known: dict[str, dict[str, str]] = {}
 
     @classmethod
     def of(cls, settings: Settings) -> Pseudonyms:
-        return cls(settings.secret(SECRET))
+        given = os.environ.get(VARIABLE, "").strip()
+        if given and (len(given) < BLOCK // 2 or not given.isascii()):
+            raise WarehouseError(f"{VARIABLE} is too short for a key: give at least {BLOCK // 2} characters of ASCII.")
+        return cls(given or settings.secret(SECRET), keyring(settings))
 
     def of_value(self, field: str, value: str | None) -> str | None:
         """The pseudonym of one value of a field (``household_no``); None stays None."""

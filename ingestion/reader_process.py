@@ -27,6 +27,7 @@ from typing import BinaryIO
 
 from ingestion.copying import PreparedFile, prepare
 from ingestion.pseudonyms import Pseudonyms
+from warehouse import originals
 from warehouse.settings import REPOSITORY, Settings
 
 SECONDS_PER_FILE = 180
@@ -63,10 +64,13 @@ def refused(name: str, kind: str, trouble: str = "") -> Answer:
 
 def read_here(question: Question, pseudonyms: Pseudonyms) -> Answer:
     """Read a file in this process. Whatever the reader raises becomes a refusal."""
+    from ingestion.containers import MAX_FILE
     from ingestion.reading import read_file
 
     try:
-        return Answer(prepare(read_file(question.path, question.name, received_at=question.received_at), pseudonyms))
+        # what is far too large is refused by its size alone
+        data = originals.read_path(question.path, pseudonyms.keys) if originals.size_of(question.path) <= 2 * MAX_FILE else None
+        return Answer(prepare(read_file(question.path, question.name, received_at=question.received_at, data=data), pseudonyms))
     except KeyboardInterrupt:
         raise
     except MemoryError:

@@ -33,20 +33,22 @@ _recognisers: dict[int, tuple[Contracts, Recogniser]] = {}
 
 def read_file(
     path: Path | str, name: str | None = None, *, received_at: dt.datetime | None = None,
-    contracts: Contracts | None = None, codes: Codes | None = None,
+    contracts: Contracts | None = None, codes: Codes | None = None, data: bytes | None = None,
 ) -> FileReading:  # fmt: skip
     """Everything in one file: forms with typed values, each with its findings, or the reason why it can't be read.
 
     ``name`` is the county's own name for the file (default: that of ``path``); it only supports the content.
     ``received_at`` (aware, or UTC) settles years that aren't written and tells weeks that have not come yet.
+    ``data``: the file's bytes, where what lies at ``path`` is not them (a sealed original).
     Never raises for what a file holds; raises OSError where ``path`` itself can't be opened.
     """
     path = Path(path)
-    size = path.stat().st_size
-    digest = hashlib.sha256()
-    with path.open("rb") as handle:
-        while chunk := handle.read(1 << 20):
-            digest.update(chunk)
+    size = path.stat().st_size if data is None else len(data)
+    digest = hashlib.sha256(data or b"")
+    if data is None:
+        with path.open("rb") as handle:
+            while chunk := handle.read(1 << 20):
+                digest.update(chunk)
     result = FileReading(name or path.name, digest.hexdigest(), size)
     if size > MAX_FILE:
         result.refusal_zh = f"文件超过 {MAX_FILE // 1024**2} MB，请分成几个文件报送。"
@@ -56,7 +58,7 @@ def read_file(
     collecting = gc.isenabled()
     gc.disable()  # millions of cells and not one cycle among them: the collector would only walk them again and again
     try:
-        reader.read(path.read_bytes())
+        reader.read(path.read_bytes() if data is None else data)
     except Refusal as refusal:
         result.refusal_zh = str(refusal)
         result.forms, result.findings, result.ignored_sheets = [], [], []

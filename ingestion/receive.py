@@ -10,7 +10,6 @@ import contextlib
 import csv
 import datetime as dt
 import errno
-import hashlib
 import os
 import stat
 import time
@@ -20,6 +19,9 @@ from pathlib import Path
 
 import psycopg
 
+from ingestion.door import Door
+from warehouse import originals
+from warehouse.roles import LOADER, as_role
 from warehouse.settings import Settings, WarehouseError
 
 MANIFEST = "arrivals.csv"
@@ -27,7 +29,6 @@ TEMPORARY_PREFIXES = ("~$", ".~", "._", ".")
 TEMPORARY_SUFFIXES = (".part", ".partial", ".crdownload", ".tmp", ".filepart", ".download")
 TEMPORARY_NAMES = {"thumbs.db", "desktop.ini"}
 STILL_FOR_SECONDS = 2.0  # younger files are looked at twice before they are taken
-CHUNK = 1 << 20
 DUPLICATE_ZH = "与之前收到的“{name}”（{when:%Y-%m-%d %H:%M}）内容完全相同，已收到过，未重复装载。"
 
 @dataclass(frozen=True, slots=True)
@@ -46,12 +47,15 @@ class ReceiveResult:
     already_recorded: int = 0  # the same arrival, recorded by an earlier call
     skipped: list[str] = field(default_factory=list)  # hidden, temporary or still growing
     errors: list[str] = field(default_factory=list)  # one sentence a file that could not be taken
+    set_aside: list[str] = field(default_factory=list)  # one sentence a file that was not let in (`ingestion.door`)
+    waiting: list[str] = field(default_factory=list)  # one sentence a sender whose files wait in the inbox
 
     @property
     def received(self) -> int:
         return len(self.file_ids) + len(self.duplicate_ids)
 
 
+@as_role(LOADER)
 def receive(
     connection: psycopg.Connection,
     settings: Settings,
@@ -82,10 +86,13 @@ def receive(
         found = read_manifest(manifest, directory, settings)
     else:
         found = _files_below(directory, result)
+    door = Door.of(connection, settings, now) if directory.resolve().is_relative_to(settings.inbox.resolve()) else None
     connection.commit()  # so that each file below is a transaction of its own
     for number, arrival in enumerate(found, 1):
         try:
-            modified = _take(connection, settings, arrival, now, result)
+            if door and not _let_in(door, arrival, result):
+                continue
+            modified = _take(connection, settings, arrival, now, result, door.sender_of(arrival.path) if door else None)
             if is_inbox and arrival.path.stat().st_mtime_ns == modified:  # a newer file under the same name stays
                 arrival.path.unlink()
         except OSError as error:
@@ -100,6 +107,18 @@ def receive(
             f"{len(result.errors)} of {len(found)} files could not be received (the others were):\n  " + "\n  ".join(result.errors)
         )
     return result
+
+
+def _let_in(door: Door, arrival: Arrival, result: ReceiveResult) -> bool:
+    reason = door.turned_away(arrival.path)
+    if reason:
+        door.set_aside(arrival.path)
+        result.set_aside.append(reason)
+        return False
+    reason = None if arrival.received_at else door.has_to_wait(arrival.path)  # a list that is half taken could not be followed again
+    if reason and reason not in result.waiting:
+        result.waiting.append(reason)
+    return reason is None
 
 
 def read_manifest(manifest: Path, directory: Path, settings: Settings) -> list[Arrival]:
@@ -173,7 +192,7 @@ def _growing(paths: list[Path]) -> set[Path]:
     return changed
 
 
-def _take(connection: psycopg.Connection, settings: Settings, arrival: Arrival, now: dt.datetime | None, result: ReceiveResult) -> int:
+def _take(connection: psycopg.Connection, settings: Settings, arrival: Arrival, now: dt.datetime | None, result: ReceiveResult, sender: str | None) -> int:
     """Archive and record one arrival; returns the file's mtime in nanoseconds."""
     sha256, size, mtime_ns = _archive(settings, arrival.path)
     modified = dt.datetime.fromtimestamp(mtime_ns // 1000 / 1e6, dt.UTC)
@@ -190,11 +209,11 @@ def _take(connection: psycopg.Connection, settings: Settings, arrival: Arrival, 
         message = DUPLICATE_ZH.format(name=first[1], when=first[2].astimezone(settings.timezone)) if first else None
         (file_id,) = connection.execute(
             """insert into intake.file (sha256, original_name, original_path, size_bytes, received_at, file_modified_at, outcome,
-                                        duplicate_of, message_zh, finished_at)
-               values (%s, %s, %s, %s, %s, %s, %s, %s, %s, case when %s then clock_timestamp() end) returning file_id""",
+                                        duplicate_of, message_zh, sender, finished_at)
+               values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, case when %s then clock_timestamp() end) returning file_id""",
             [
                 sha256, arrival.path.name, arrival.shown, size, received_at, modified, "duplicate" if first else None,
-                first[0] if first else None, message, bool(first),
+                first[0] if first else None, message, sender, bool(first),
             ],
         ).fetchone()
     (result.duplicate_ids if first else result.file_ids).append(file_id)
@@ -223,48 +242,18 @@ def _recorded(connection: psycopg.Connection, sha256: str, arrival: Arrival, mod
 
 
 def _archive(settings: Settings, path: Path) -> tuple[str, int, int]:
-    """Copy a file into the archive unless its bytes are there. Returns SHA-256, size in bytes and mtime in nanoseconds.
-
-    What is hashed is what is kept: the name is taken from the bytes that were written, not from a second reading.
-    """
+    """Seal a file into the archive unless its bytes are there. Returns SHA-256, size in bytes and mtime in nanoseconds."""
     source = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
     with os.fdopen(source, "rb") as handle:
         about = os.fstat(handle.fileno())
         if not stat.S_ISREG(about.st_mode):
             raise OSError(0, "is not an ordinary file")
-        draft = settings.archive / f".receiving-{os.getpid()}-{time.monotonic_ns()}"
-        digest, size = hashlib.sha256(), 0
-        try:
-            with open(draft, "xb") as copy:
-                while chunk := handle.read(CHUNK):
-                    digest.update(chunk)
-                    copy.write(chunk)
-                    size += len(chunk)
-                copy.flush()
-                target = archived(settings, digest.hexdigest())
-                if not target.exists():
-                    os.fsync(copy.fileno())
-            if not target.exists():
-                target.parent.mkdir(exist_ok=True)
-                draft.chmod(0o444)
-                draft.rename(target)
-                _sync_folder(target.parent)
-        finally:
-            draft.unlink(missing_ok=True)
-    return digest.hexdigest(), size, about.st_mtime_ns
+        return *originals.store(settings, handle), about.st_mtime_ns
 
 
 def archived(settings: Settings, sha256: str) -> Path:
-    """Where a file's original is kept."""
-    return settings.archive / sha256[:2] / sha256
-
-
-def _sync_folder(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+    """Where a file's original is kept, sealed: `warehouse.originals` opens it."""
+    return originals.path_of(settings, sha256)
 
 
 def _reason(error: OSError) -> str:

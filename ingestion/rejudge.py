@@ -15,6 +15,7 @@ from ingestion.load import LoadResult, _answers, _Loader, _only_loader
 from ingestion.reader_process import ReaderPool
 from ingestion.rounds import FileRow
 from ingestion.waived import HOLDS
+from warehouse.roles import LOADER, as_role
 from warehouse.settings import Settings
 
 
@@ -68,6 +69,7 @@ def returned_under(connection: psycopg.Connection, waiver_id: int, settings: Set
     return [Returned(*row) for row in rows]
 
 
+@as_role(LOADER)
 def read_again(connection: psycopg.Connection, settings: Settings, forms: list[Returned], pool: ReaderPool | None = None, workers: int | None = 1) -> LoadResult:
     """Read the originals of some returned forms again and load these forms, each as its next version.
 
@@ -82,7 +84,7 @@ def read_again(connection: psycopg.Connection, settings: Settings, forms: list[R
         files = [
             FileRow(*row)
             for row in connection.execute(
-                "select file_id, sha256, original_name, received_at from intake.file where file_id = any(%s) order by received_at, file_id", [list(wanted)]
+                "select file_id, sha256, original_name, received_at, sender from intake.file where file_id = any(%s) order by received_at, file_id", [list(wanted)]
             )
         ]
         (after,) = connection.execute("select coalesce(max(submission_id), 0) from intake.submission").fetchone()

@@ -12,7 +12,6 @@ import datetime as dt
 import hashlib
 import html
 import io
-import os
 import re
 import zipfile
 from collections import defaultdict
@@ -25,10 +24,13 @@ import yaml
 from psycopg import sql
 from psycopg.types.json import Jsonb
 
+from ingestion import personal as personal_rows
 from ingestion.containers import Refusal, decoded, member_name, sheets_of
 from ingestion.contracts import contracts
 from ingestion.grid import Grid, a1, is_empty, plain
-from ingestion.receive import archived
+from warehouse import originals
+from warehouse.keys import Keyring, keyring
+from warehouse.roles import LOADER, as_role
 from warehouse.settings import Settings, WarehouseError
 
 POLICY = Path(__file__).with_name("retention.yaml")
@@ -86,6 +88,7 @@ def expected_hashes(connection: psycopg.Connection) -> dict[str, str]:
 # ---------------------------------------------------------------- erasing
 
 
+@as_role(LOADER)
 def erase(connection: psycopg.Connection, settings: Settings, *, file_id: int, cells: Iterable[Place], by: str, reason: str) -> Erased:
     """Blank cells in an archived original, and the personal fields of the rows they are in, and record it.
 
@@ -104,35 +107,24 @@ def erase(connection: psycopg.Connection, settings: Settings, *, file_id: int, c
         row = connection.execute("select sha256 from intake.file where file_id = %s for update", [file_id]).fetchone()
         if row is None:
             raise WarehouseError(f"There is no file {file_id}.")
-        path = archived(settings, row[0])
         try:
-            before = path.read_bytes()
+            before = originals.read(settings, row[0])
         except OSError as error:
             raise WarehouseError(f"The original of file {file_id} cannot be read: {error.strerror}.") from error
         after = blanked(before, places)
-        rows = _blank_rows(connection, row[0], places)
+        rows = _blank_rows(connection, row[0], places, keyring(settings))
         digests = [hashlib.sha256(data).hexdigest() for data in (before, after)]
         (erasure_id,) = connection.execute(
             """insert into intake.erasure (file_id, sha256, sha256_before, sha256_after, cells, rows_blanked, erased_by, reason)
                values (%s, %s, %s, %s, %s, %s, %s, %s) returning erasure_id""",
             [file_id, row[0], *digests, Jsonb([{"member": p.member, "sheet": p.sheet, "cell": p.cell} for p in places]), rows, by.strip(), reason.strip()],
         ).fetchone()
-        _replace(path, after)  # last, so that a fault above leaves the archive as it was
+        originals.replace(settings, row[0], after)  # last, so that a fault above leaves the archive as it was
     return Erased(erasure_id, file_id, row[0], digests[1], places, rows)
 
 
-def _replace(path: Path, data: bytes) -> None:
-    draft = path.with_name(f".erasing-{os.getpid()}-{path.name}")
-    with open(draft, "xb") as handle:
-        handle.write(data)
-        handle.flush()
-        os.fsync(handle.fileno())
-    draft.chmod(0o444)
-    draft.rename(path)
-
-
-def _blank_rows(connection: psycopg.Connection, sha256: str, places: list[Place]) -> int:
-    """Personal fields of the raw rows that the cells belong to become NULL; returns the number of rows."""
+def _blank_rows(connection: psycopg.Connection, sha256: str, places: list[Place], keys: Keyring) -> int:
+    """Personal fields of the rows that the cells belong to go out of what is sealed of them; returns the number of rows."""
     rows = 0
     submissions = connection.execute(
         "select s.submission_id, s.form, s.layout from intake.submission s join intake.file f using (file_id) where f.sha256 = %s and s.state <> 'returned'", [sha256]
@@ -145,13 +137,11 @@ def _blank_rows(connection: psycopg.Connection, sha256: str, places: list[Place]
                 column = block["columns"].get(name)
                 named = {int(ADDRESS.fullmatch(p.cell)[2]) for p in places if column and ADDRESS.fullmatch(p.cell)[1] == column["col"]} & mine
                 if named:
-                    rows += connection.execute(
-                        sql.SQL(
-                            """update raw.{table} set {field} = null, source_text = source_text - {name}
-                               where submission_id = %s and block_no = %s and sheet_row = any(%s)"""
-                        ).format(table=sql.Identifier(code.lower()), field=sql.Identifier(name), name=sql.Literal(name)),
+                    numbers = connection.execute(
+                        sql.SQL("select row_no from {} where submission_id = %s and block_no = %s and sheet_row = any(%s)").format(sql.Identifier("raw", code.lower())),
                         [submission, block["block"], [n - (column.get("row_offset") or 0) for n in named]],
-                    ).rowcount
+                    ).fetchall()
+                    rows += personal_rows.blank(connection, submission, code, {n for (n,) in numbers}, name, keys)
     return rows
 
 
@@ -169,6 +159,7 @@ def find_numbers(data: bytes, numbers: set[str]) -> list[Place]:
     return found
 
 
+@as_role(LOADER)
 def find_in_archive(connection: psycopg.Connection, settings: Settings, numbers: set[str], file_id: int | None = None) -> dict[int, list[Place]]:
     """file_id → cells with one of the numbers, over every original or just one; personal cells beside them included."""
     wanted = {n.strip().upper() for n in numbers if n.strip()}
@@ -176,8 +167,7 @@ def find_in_archive(connection: psycopg.Connection, settings: Settings, numbers:
     for number, sha256 in connection.execute(
         "select file_id, sha256 from intake.file where duplicate_of is null and (%(id)s::bigint is null or file_id = %(id)s) order by file_id", {"id": file_id}
     ).fetchall():
-        path = archived(settings, sha256)
-        hits = find_numbers(path.read_bytes(), wanted) if path.exists() else []
+        hits = find_numbers(originals.read(settings, sha256), wanted) if originals.exists(settings, sha256) else []
         if hits:
             found[number] = sorted({*hits, *_beside(connection, number, hits)})
     return found

@@ -19,16 +19,18 @@ import psycopg
 from ingestion.contracts import contracts
 from ingestion.model import Block, ColumnSource, FileReading, Finding, FormReading
 from ingestion.returned_book import Part, book, refusal_book
-from warehouse.settings import Settings
+from warehouse import originals
+from warehouse.settings import Settings, WarehouseError
 
 SUFFIX = "（检查结果）"
 MAX_MEMBER_BYTES = 64 * 2**20  # of one archive member, unpacked
 MAX_UNPACKED_BYTES = 48 * 2**20  # of a workbook's XML; openpyxl needs some twenty times as much memory
+FILE_MODE, FOLDER_MODE = 0o640, 0o750  # a county's own workbook may hold personal data
 NOWHERE = "未识别"  # folder for files whose county or week could not be told
 
 
 def write_returned(
-    original: Path,
+    original: Path | bytes | None,
     reading: FileReading,
     findings: list[Finding],
     target: Path,
@@ -37,12 +39,12 @@ def write_returned(
 ) -> Path:
     """Write the marked copy of one file into the folder ``target`` and return its path.
 
-    ``findings`` are those of all stages; what ``reading.findings`` holds besides is not looked at. The copy is
+    ``original`` is a file, or its bytes; None where it is gone. ``findings`` are those of all stages; what ``reading.findings`` holds besides is not looked at. The copy is
     an .xlsx with the same sheets, or a .zip of those for a .zip; beyond 20,000 rows it holds only the faulty
     rows. Raises OSError only if the folder cannot be written: an original that cannot be opened again still
     gives a workbook with the list of findings.
     """
-    target.mkdir(parents=True, exist_ok=True)
+    target.mkdir(parents=True, exist_ok=True, mode=FOLDER_MODE)
     archive = any(f.member for f in (*reading.forms, *findings))
     path = _free_name(target, reading, ".zip" if archive else ".xlsx")
     about = Part(reading.name, reading.sha256, received_at, reading.forms, findings)
@@ -53,19 +55,22 @@ def write_returned(
     else:
         content = book(_bytes(original), reading.name, about, MAX_UNPACKED_BYTES)
     draft = path.with_name(f".{path.name}.part")
+    draft.touch(mode=FILE_MODE)
     draft.write_bytes(content)
     draft.replace(path)
     return path
 
 
-def _bytes(path: Path) -> bytes | None:
+def _bytes(original: Path | bytes | None) -> bytes | None:
+    if not isinstance(original, Path):
+        return original if original is None or len(original) <= MAX_MEMBER_BYTES else None
     try:
-        return path.read_bytes() if path.stat().st_size <= MAX_MEMBER_BYTES else None
+        return original.read_bytes() if original.stat().st_size <= MAX_MEMBER_BYTES else None
     except OSError:
         return None
 
 
-def _archive(original: Path, about: Part) -> bytes:
+def _archive(original: Path | bytes | None, about: Part) -> bytes:
     """One marked workbook a member that has anything to say, zipped together again."""
     members: dict[str, Part] = {}
     for name in {f.member for f in (*about.forms, *about.findings)}:
@@ -89,11 +94,11 @@ def _archive(original: Path, about: Part) -> bytes:
     return out.getvalue()
 
 
-def _member_bytes(original: Path, wanted: set[str]) -> dict[str, bytes]:
+def _member_bytes(original: Path | bytes | None, wanted: set[str]) -> dict[str, bytes]:
     """Members by the names that reading gave them; what is too large or damaged is left out."""
     found: dict[str, bytes] = {}
     try:
-        with zipfile.ZipFile(original) as archive:
+        with zipfile.ZipFile(original if isinstance(original, Path) else io.BytesIO(original or b"")) as archive:
             for info in archive.infolist()[:2000]:
                 name = next((n for n in _spellings(info) if n in wanted), None)
                 if name is None or info.file_size > MAX_MEMBER_BYTES:
@@ -171,9 +176,16 @@ def write_outbox(connection: psycopg.Connection, settings: Settings, file_ids: l
         reading = FileReading(name, sha256, size, forms=forms[file_id], refusal_zh=refusal)
         local = received_at.astimezone(settings.timezone)
         folder = settings.outbox.joinpath(*_place(forms[file_id], findings[file_id], local))
-        original = settings.archive / sha256[:2] / sha256
+        original = _original(settings, sha256)
         written.append(write_returned(original, reading, findings[file_id], folder, received_at=local))
     return written
+
+
+def _original(settings: Settings, sha256: str) -> bytes | None:
+    try:
+        return originals.read(settings, sha256)
+    except (OSError, WarehouseError):  # gone, or altered: the county still gets the list of findings
+        return None
 
 
 def _place(forms: list[FormReading], findings: list[Finding], received: dt.datetime) -> tuple[str, str]:

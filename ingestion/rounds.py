@@ -15,7 +15,7 @@ from zoneinfo import ZoneInfo
 import psycopg
 from psycopg import sql
 
-from ingestion import acceptance, waived
+from ingestion import acceptance, personal, waived
 from ingestion.copying import PreparedForm, column_text, layout
 from ingestion.model import Finding
 from warehouse.calendar import Exceptions, due_at, previous_week
@@ -29,6 +29,8 @@ create temp table if not exists incoming (
     submission_id bigint, form text, county_code text, week text, week_before text, explained boolean, empty boolean,
     version integer, current_id bigint, previous_id bigint, previous_week text, same_year boolean
 ) on commit delete rows"""
+
+TOLD = "create temp table if not exists told as select * from quality.finding with no data"
 
 RESOLVE = """
 insert into pg_temp.incoming
@@ -54,6 +56,7 @@ class FileRow:
     sha256: str
     original_name: str
     received_at: dt.datetime
+    sender: str | None = None
 
 
 @dataclass(slots=True)
@@ -147,6 +150,7 @@ def _load_straight(connection: psycopg.Connection, settings: Settings, exception
     with connection.transaction() as attempt:
         _write_submissions(connection, [s])
         _copy_rows(connection, [s], straight=True)
+        personal.write(connection, s.submission_id, s.form.sealed)
         judged = acceptance.judge(connection, [acceptance.Incoming(s.submission_id, s.form, s.previous_week)], straight=True)
         found = judged.get(s.submission_id, [])
         waived.mark(connection, [(f, s.file.received_at) for f in (*s.findings, *found)], settings.timezone)
@@ -213,6 +217,9 @@ def _move_rows(connection: psycopg.Connection, round_: list[Submission]) -> None
     for s in round_:
         if s.form.rows:
             (taken if s.rows_loaded else rejected)[s.form.reading.form].append(s.submission_id)
+    for s in round_:
+        if s.rows_loaded:
+            personal.write(connection, s.submission_id, s.form.sealed)
     for code, ids in taken.items():
         connection.execute(
             sql.SQL("insert into {} select * from {} where submission_id = any(%s)").format(
@@ -277,6 +284,11 @@ def write_findings(connection: psycopg.Connection, findings: list[tuple[int, int
     } | {"waiver_id": ["\\N" if f.waiver_id is None else str(f.waiver_id) for f in of]}
     with (
         connection.cursor() as cursor,
-        cursor.copy(f"copy quality.finding ({', '.join(columns)}) from stdin") as copy,
+        connection.transaction(),
     ):
-        copy.write("".join("\t".join(row) + "\n" for row in zip(*columns.values(), strict=True)).encode("utf-8", "replace"))
+        # COPY cannot write into a table that shows each county its own rows
+        cursor.execute(TOLD)
+        with cursor.copy(f"copy pg_temp.told ({', '.join(columns)}) from stdin") as copy:
+            copy.write("".join("\t".join(row) + "\n" for row in zip(*columns.values(), strict=True)).encode("utf-8", "replace"))
+        cursor.execute(f"insert into quality.finding ({', '.join(columns)}) select {', '.join(columns)} from pg_temp.told")
+        cursor.execute("delete from pg_temp.told")

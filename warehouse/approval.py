@@ -13,6 +13,7 @@ import psycopg
 from psycopg import sql
 from psycopg.types.json import Jsonb
 
+from warehouse.roles import PUBLISHER, as_role
 from warehouse.settings import WarehouseError
 
 POLICIES = ("never", "on_warnings", "always")
@@ -202,6 +203,7 @@ def _cell(text: str | None) -> str:
 # ---------------------------------------------------------------- the record
 
 
+@as_role(PUBLISHER)
 def ask(connection: psycopg.Connection, stake: Stake, answer_until: dt.datetime | None) -> int:
     """Put a request on record; returns its number. One that still waits for the same check run is overtaken by it."""
     with connection.transaction():
@@ -214,6 +216,7 @@ def ask(connection: psycopg.Connection, stake: Stake, answer_until: dt.datetime 
         ).fetchone()[0]
 
 
+@as_role(PUBLISHER)
 def answer(connection: psycopg.Connection, check_run_id: int, decision: str, by: str | None, note: str | None = None) -> None:
     """Note the answer to the request that waits for a check run: approved, rejected or lapsed."""
     connection.execute(

@@ -22,8 +22,10 @@ from ingestion.raw_tables import REFERENCE
 from warehouse import database
 from warehouse.dbt_sources import PROJECT, forms_of_marts, project
 from warehouse.locks import BUILD as BUILD_LOCK
+from warehouse.roles import TRANSFORMER, acting
 from warehouse.settings import Settings, WarehouseError
 
+ENCRYPTION = ("sslmode", "sslrootcert", "sslcert", "sslkey")  # what WAREHOUSE_URL says of TLS
 FEW_FORMS = 6  # up to so many affected forms, only their facts are selected
 
 
@@ -53,7 +55,7 @@ def build(
     behind an earlier build's. Raises WarehouseError with the node and dbt's message; the slices then stay pending.
     """
     began = time.monotonic()
-    with database.connect(settings, autocommit=True) as connection:
+    with database.connect(settings, autocommit=True) as connection, acting(connection, TRANSFORMER):
         if not connection.execute("select pg_try_advisory_lock(%s)", [BUILD_LOCK]).fetchone()[0]:
             raise WarehouseError("Another build or a publication is running on this database. Wait for it to end, then try again.")
         week = _publish_week(connection, settings, now, publish_week)
@@ -218,7 +220,8 @@ def database_address(connection: psycopg.Connection) -> dict[str, str]:
         "DBT_WAREHOUSE_USER": info.user,
         "DBT_ENV_SECRET_WAREHOUSE_PASSWORD": info.password,
         "DBT_WAREHOUSE_DBNAME": info.dbname,
-    }
+        "DBT_WAREHOUSE_ROLE": TRANSFORMER,
+    } | {f"DBT_WAREHOUSE_{name.upper()}": info.get_parameters().get(name, "") for name in ENCRYPTION}
 
 
 @contextlib.contextmanager

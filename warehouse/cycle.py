@@ -183,16 +183,18 @@ def take_inbox(connection: psycopg.Connection, settings: Settings, progress: Cal
     for manifest in sorted(settings.inbox.glob(f"[!.]*/{MANIFEST}")):
         drop = manifest.parent
         try:
-            receive(connection, settings, drop, arrivals=manifest, progress=progress)
+            said = receive(connection, settings, drop, arrivals=manifest, progress=progress)
         except WarehouseError as error:
             aside = settings.home / "set_aside" / f"{drop.name}-{time.time_ns()}"
             aside.parent.mkdir(exist_ok=True)
             drop.rename(aside)
             faults.append(f"{error}\nThe folder was moved to {aside}; mend it and move it back into the inbox.")
             continue
+        faults += said.set_aside
         # out of sight in one step: a list half of whose files are gone could not be followed a second time
         _clear(settings, drop.rename(settings.inbox / f"{RECEIVED}{drop.name}"))
-    receive(connection, settings, settings.inbox, progress=progress)
+    said = receive(connection, settings, settings.inbox, progress=progress)
+    faults += [*said.set_aside, *said.waiting]
     for folder in sorted((p for p in settings.inbox.rglob("*") if p.is_dir()), reverse=True):
         with suppress(OSError):  # not empty; or, while young, perhaps about to be filled
             if time.time() - folder.stat().st_mtime > FOLDER_SECONDS:

@@ -31,7 +31,28 @@ def start(settings: Settings) -> str:
         if connection.info.server_version < 150000:
             raise WarehouseError(f"PostgreSQL 15 or newer is needed; this server is {connection.info.server_version // 10000}.")
         migrate(connection)
+    _seal_once(settings)
     return address
+
+
+def _seal_once(settings: Settings) -> None:
+    """What an earlier version kept of persons in clear, in the archive and in raw tables. Cut off, it is taken up again."""
+    from ingestion import personal
+    from warehouse import originals, roles
+    from warehouse.keys import keyring
+
+    originals.seal_all(settings)
+    with connect(settings, autocommit=True) as connection:
+        if connection.execute("select from ops.once where name = 'personal data sealed'").fetchone():
+            return
+        with connection.transaction():
+            connection.execute("select pg_advisory_xact_lock(%s)", [MIGRATION_LOCK])
+            with roles.acting(connection, roles.LOADER):
+                sealed = personal.seal_clear(connection, keyring(settings))
+        if sealed:  # what was in clear is still in the tables' dead rows
+            for (table,) in connection.execute("select tablename from pg_tables where schemaname = 'raw'").fetchall():
+                connection.execute(f'vacuum full raw."{table}"')
+        connection.execute("insert into ops.once (name) values ('personal data sealed') on conflict do nothing")
 
 
 def connect(settings: Settings, **options) -> psycopg.Connection:
@@ -49,6 +70,7 @@ def migrate(connection: psycopg.Connection) -> list[str]:
     Returns the names of the files applied. One transaction; several callers wait for each other.
     """
     from ingestion.raw_tables import synchronise  # contracts → raw tables; imports nothing of this module
+    from warehouse import roles
     from warehouse.trace.origins import note_origins
 
     applied = []
@@ -68,4 +90,5 @@ def migrate(connection: psycopg.Connection) -> list[str]:
                 applied.append(file.name)
         synchronise(connection)
         note_origins(connection)
+        roles.ensure(connection)
     return applied

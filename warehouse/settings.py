@@ -66,15 +66,18 @@ class Settings:
                 "Set WAREHOUSE_HOME to a folder you own, or free some disk."
             ) from error
 
-    def secret(self, name: str, length: int = 48) -> str:
-        """A random secret of this home, made at first use and kept in ``home/secrets`` readable by its owner only."""
+    def secret(self, name: str, length: int = 48, form: str = "{}") -> str:
+        """A random secret of this home, made at first use and kept in ``home/secrets`` readable by its owner only.
+
+        ``form`` is what is written, with the hexadecimal digits of ``length`` random bytes in place of {}.
+        """
         folder = self.home / "secrets"
         path = folder / name
         if not path.exists():
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
             draft = folder / f".{name}.{secrets.token_hex(8)}"  # threads of one process may ask at the same time
             draft.touch(mode=0o600)
-            draft.write_text(secrets.token_hex(length), encoding="ascii")
+            draft.write_text(form.format(secrets.token_hex(length)), encoding="ascii")
             try:  # a link fails if another process was first, so both end with the same secret
                 os.link(draft, path)
             except FileExistsError:

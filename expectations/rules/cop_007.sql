@@ -6,7 +6,7 @@ with ledger as (
     from pg_temp.judging j
     join quality.accepted_submission s using (county_code, week)
     left join (
-        select w.county_code, w.week, r.*
+        select w.county_code, w.week, r.submission_id, r.arrived, r.spent
         from quality.accepted_submission w
         join raw.fun01 r on r.submission_id = w.submission_id and r.fund_line = 'cooperation'
         where w.form = 'FUN01'

@@ -21,6 +21,7 @@ from ingestion.contracts import contracts
 from reporting.site import addresses, charts, dashboards, data, figures
 from reporting.site.data import Facts
 from warehouse.dbt_sources import forms_of_marts
+from warehouse.roles import AUDITOR, as_role
 from warehouse.settings import Settings
 
 HERE = Path(__file__).parent
@@ -34,6 +35,7 @@ MAP_COUNTIES = 120  # rows of a map of counties; more go on in numbered pages
 Progress = Callable[[str], None] | None
 
 
+@as_role(AUDITOR)
 def build_site(connection: psycopg.Connection, settings: Settings, progress: Progress = None) -> Path:
     """Write ``home/reports/quality/`` anew from the database and return the path of its index.html.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+from collections.abc import Iterator
 from pathlib import Path
 
 import psycopg
@@ -14,6 +15,7 @@ from tests.benchmarks.loading import load_all, receive_one
 from warehouse import database
 
 PIECE = 1 << 20
+TABLES = ("raw.ind02", "raw.personal")  # the rows, and what is sealed of them
 
 
 def workbook(shop: Workshop, samples: int, rows: int = 100_000) -> list[Figure]:
@@ -56,18 +58,23 @@ def _load_and_copy(shop: Workshop, path: Path, rows: int) -> tuple[float, float]
     with shop.home() as settings, database.connect(settings) as connection:
         receive_one(connection, settings, path)
         own = seconds(lambda: load_all(connection, settings, rows))
-        with connection.cursor() as cursor, cursor.copy("copy raw.ind02 to stdout") as out:
-            lines = b"".join(map(bytes, out))
-        connection.execute("truncate raw.ind02")
+        lines = {table: b"".join(_lines(connection, table)) for table in TABLES}
+        connection.execute(f"truncate {', '.join(TABLES)}")
         connection.commit()
         gc.collect()
         return own, seconds(lambda: _copy(connection, lines))
 
 
-def _copy(connection: psycopg.Connection, lines: bytes) -> None:
-    with connection.cursor() as cursor, cursor.copy("copy raw.ind02 from stdin") as into:
-        for begin in range(0, len(lines), PIECE):
-            into.write(lines[begin : begin + PIECE])
+def _lines(connection: psycopg.Connection, table: str) -> Iterator[bytes]:
+    with connection.cursor() as cursor, cursor.copy(f"copy {table} to stdout") as out:
+        yield from map(bytes, out)
+
+
+def _copy(connection: psycopg.Connection, lines: dict[str, bytes]) -> None:
+    for table, text in lines.items():
+        with connection.cursor() as cursor, cursor.copy(f"copy {table} from stdin") as into:
+            for begin in range(0, len(text), PIECE):
+                into.write(text[begin : begin + PIECE])
     connection.commit()
 
 

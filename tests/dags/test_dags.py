@@ -189,6 +189,9 @@ def test_the_answer_is_on_record_and_a_rejected_or_unanswered_week_is_skipped(ga
 
 
 class _nothing:
+    def __init__(self, role):
+        assert role == "publisher"
+
     def __enter__(self):
         return None, None
 
@@ -201,7 +204,7 @@ def test_a_refused_connection_reaches_the_retry_policy_as_the_drivers_error(dags
 
     monkeypatch.setenv("WAREHOUSE_HOME", str(tmp_path))
     monkeypatch.setenv("WAREHOUSE_URL", "postgresql://nobody@127.0.0.1:1/none?connect_timeout=2")
-    with pytest.raises(psycopg.OperationalError), house.warehouse_connection():
+    with pytest.raises(psycopg.OperationalError), house.warehouse_connection("loader"):
         pass
 
 

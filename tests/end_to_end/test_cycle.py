@@ -9,9 +9,11 @@ import os
 import shutil
 import subprocess
 import sys
+import zipfile
 
 import pytest
 
+from tests.end_to_end.personal_scan import Persons, in_files, in_tables, of_home
 from warehouse import cycle, database
 from warehouse.calendar import due_at
 
@@ -70,6 +72,18 @@ def test_backfill_then_a_week_then_nothing(settings, demo):
         connection.execute("set warehouse.publication = '1'")
         then_last, then_all = connection.execute(count, [last]).fetchone()
         assert then_last == 0 < now_last and then_all < now_all
+
+        persons = Persons(demo)
+        assert len(persons.numbers) > 50 and len(persons.names) > 20
+        assert in_tables(connection, persons) == []
+        assert connection.execute("select count(*) from raw.ind02 where bank_account_tail is not null or head_name is not null").fetchone() == (0,)
+    sent = [zipfile.ZipFile(p) for p in demo.folder.rglob("*.xlsx")]
+    strings = "".join(book.read(name).decode() for book in sent for name in book.namelist() if name == "xl/sharedStrings.xml" or "/sheet" in name)
+    found = set(persons.within(strings))
+    assert found & persons.numbers and found & persons.names  # what is looked for would be found
+    folders = of_home(settings)
+    assert {"archive", "reports", "logs", "dbt", "gx"} <= {f.name for f in folders}
+    assert in_files(folders, persons) == []
 
 
 def test_the_command_line_tells_a_machine_the_same_and_a_reload_changes_nothing(settings, demo):

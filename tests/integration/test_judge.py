@@ -11,6 +11,7 @@ from expectations import cross_form
 from expectations.judge import judge
 from expectations.waivers import grant_waiver
 from ingestion.contracts import contracts
+from warehouse import roles
 from warehouse.settings import WarehouseError
 
 pytestmark = pytest.mark.database
@@ -53,8 +54,8 @@ def built(connection):
 
 
 def candidate(connection, mart, *columns):
-    connection.execute("create schema if not exists candidate")
-    connection.execute(f"create table candidate.{mart} ({', '.join(columns)})")
+    with roles.acting(connection, roles.TRANSFORMER):
+        connection.execute(f"create table candidate.{mart} ({', '.join(columns)})")
 
 
 ENTERPRISES = (

@@ -15,6 +15,7 @@ import psycopg
 import pytest
 
 from ingestion import load as loading
+from ingestion import personal
 from ingestion.contracts import contracts
 from ingestion.load import load, load_readings
 from ingestion.model import Finding
@@ -23,6 +24,7 @@ from ingestion.reader_process import ReaderPool
 from tests.integration.readings import COUNTY, error, file_of, form_reading
 from warehouse import database
 from warehouse.calendar import publish_week
+from warehouse.keys import keyring
 from warehouse.settings import REPOSITORY
 
 pytestmark = pytest.mark.database
@@ -69,10 +71,14 @@ def test_values_arrive_as_they_were_read(connection, settings):
         """select row_no, block_no, sheet_row, household_no, head_name, id_number, persons, entered_date, cleared_date, source_text, extra, change_reason
            from raw.mon02 order by row_no""",
     )
-    kept = nasty.replace("\x00", "\ufffd")  # PostgreSQL has no NUL
+    nothing = (None, None, None)  # of the person: that is sealed
+    (submission,) = everything(connection, "select submission_id from intake.submission")[0]
+    assert personal.values_of(connection, submission, "MON02", keyring(settings)) == {
+        1: {"household_no": "H-1", "head_name": nasty, "id_number": "X"}, 2: {"household_no": "H-2", "head_name": "", "extra": {"包联\t单位": nasty}},
+    }  # fmt: skip
     assert rows == [
-        (1, 1, 5, "H-1", kept, "X", 3, dt.date(2020, 1, 31), None, {"persons": "３ 人"}, None, None),
-        (2, 1, 6, "H-2", "", None, 0, None, None, None, {"包联\t单位": kept}, None),
+        (1, 1, 5, *nothing, 3, dt.date(2020, 1, 31), None, {"persons": "３ 人"}, None, None),
+        (2, 1, 6, *nothing, 0, None, None, None, None, None),
     ]
 
 

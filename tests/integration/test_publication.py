@@ -305,8 +305,7 @@ def test_the_ledger_refuses_changes_and_shows_those_that_were_forced(story):
 def test_a_reader_without_rights_on_the_store_reads_the_marts(story):
     with database.connect(story.settings) as connection, connection.transaction(force_rollback=True):
         connection.execute("create role mart_reader")
-        connection.execute("grant usage on schema marts to mart_reader")
-        connection.execute("grant select on all tables in schema marts to mart_reader")
+        connection.execute("grant bi_reader to mart_reader")
         connection.execute("set local role mart_reader")
         assert connection.execute("select count(*) from marts.fct_consumption_weekly").fetchone()[0] > 0
         assert connection.execute("select max(publication_id) from marts.dim_publication").fetchone()[0] >= 5

@@ -11,7 +11,8 @@ import threading
 import pytest
 
 from ingestion.receive import archived, receive
-from warehouse import database
+from warehouse import database, originals
+from warehouse.keys import keyring
 from warehouse.settings import WarehouseError
 
 pytestmark = pytest.mark.database
@@ -50,8 +51,8 @@ def test_bytes_are_kept_under_their_digest_and_cannot_be_changed(connection, set
     put(folder, "县/周报.xlsx", b"as it came")
     result = receive(connection, settings, folder)
     copy = archived(settings, hashlib.sha256(b"as it came").hexdigest())
-    assert copy.read_bytes() == b"as it came"
-    assert stat.S_IMODE(copy.stat().st_mode) == 0o444
+    assert originals.read_path(copy, keyring(settings)) == b"as it came" and b"as it came" not in copy.read_bytes()
+    assert stat.S_IMODE(copy.stat().st_mode) == 0o400
     assert copy.parent.name == copy.name[:2]
     assert len(result.file_ids) == 1
     assert rows(connection) == [("县/周报.xlsx", None, False, None)]

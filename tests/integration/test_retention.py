@@ -11,10 +11,11 @@ import openpyxl
 import psycopg
 import pytest
 
-from ingestion import retention
+from ingestion import personal, retention
 from ingestion.containers import sheets_of
-from ingestion.receive import archived
 from ingestion.retention import Place
+from warehouse import originals
+from warehouse.keys import keyring
 from warehouse.settings import WarehouseError
 
 ID_NUMBER, OTHER = "451026199001011234", "451026198502022345"
@@ -116,10 +117,7 @@ def received(connection, settings):
     """A payout list in the archive, loaded: two rows, with its layout."""
     data = workbook()
     sha256 = hashlib.sha256(data).hexdigest()
-    path = archived(settings, sha256)
-    path.parent.mkdir(parents=True)
-    path.write_bytes(data)
-    path.chmod(0o444)
+    assert originals.store(settings, io.BytesIO(data)) == (sha256, len(data))
     file_id = connection.execute(
         "insert into intake.file (sha256, original_name, original_path, size_bytes, received_at, outcome) values (%s, '明细.xlsx', '明细.xlsx', %s, '2020-06-15', 'loaded') returning file_id",
         [sha256, len(data)],
@@ -130,10 +128,11 @@ def received(connection, settings):
            values (%s, 'IND02', '1.0.0', '451026', '2020-W24', '2020-06-14', 1, '2020-06-15', 'on_time', 2, 2, 0, %s) returning submission_id""",
         [file_id, layout],
     ).fetchone()[0]
-    for row, number in ((2, ID_NUMBER), (3, OTHER)):
-        connection.execute("insert into raw.ind02 (submission_id, row_no, block_no, sheet_row, id_number, id_key) values (%s, %s, 1, %s, %s, 'k')", [submission, row - 1, row, number])
+    for row in (2, 3):
+        connection.execute("insert into raw.ind02 (submission_id, row_no, block_no, sheet_row, id_key) values (%s, %s, 1, %s, 'k')", [submission, row - 1, row])
+    personal.write(connection, submission, [personal.seal("IND02", 1, 2, {"id_number": [ID_NUMBER, OTHER], "source_text": [{"id_number": ID_NUMBER}, None]}, keyring(settings))])
     connection.commit()
-    return file_id, path, sha256
+    return file_id, submission, sha256
 
 
 WHO = {"by": "李科长", "reason": "本人申请"}
@@ -142,14 +141,15 @@ CELL = [Place("", "明细 & 表", "B2")]
 
 @pytest.mark.database
 def test_an_erasure_is_on_record_and_the_hash_of_what_came_stays(connection, settings, received):
-    file_id, path, sha256 = received
+    file_id, submission, sha256 = received
     done = retention.erase(connection, settings, file_id=file_id, cells=CELL, **WHO)
-    assert ID_NUMBER.encode() not in inside(path.read_bytes())
-    assert hashlib.sha256(path.read_bytes()).hexdigest() == done.sha256_after == retention.expected_hashes(connection)[sha256] != sha256
+    assert ID_NUMBER.encode() not in inside(originals.read(settings, sha256))
+    assert originals.digest(settings, sha256) == done.sha256_after == retention.expected_hashes(connection)[sha256] != sha256
     assert connection.execute("select sha256 from intake.file where file_id = %s", [file_id]).fetchone() == (sha256,)
     said = connection.execute("select cells, erased_by, reason, sha256_before from intake.erasure").fetchone()
     assert said == ([{"member": "", "sheet": "明细 & 表", "cell": "B2"}], "李科长", "本人申请", sha256)
-    assert connection.execute("select id_number, id_key from raw.ind02 order by row_no").fetchall() == [(None, "k"), (OTHER, "k")]
+    assert personal.values_of(connection, submission, "IND02", keyring(settings)) == {2: {"id_number": OTHER}}
+    assert connection.execute("select id_key from raw.ind02").fetchall() == [("k",), ("k",)]
     assert done.rows_blanked == 1
     second = retention.erase(connection, settings, file_id=file_id, cells=[Place("", "明细 & 表", "B3")], **WHO)
     assert retention.expected_hashes(connection) == {sha256: second.sha256_after}
@@ -158,10 +158,10 @@ def test_an_erasure_is_on_record_and_the_hash_of_what_came_stays(connection, set
 @pytest.mark.database
 @pytest.mark.parametrize("wrong", [{"by": " "}, {"reason": ""}, {"file_id": 99}, {"cells": []}, {"cells": [Place("", "没有", "A1")]}], ids=lambda w: next(iter(w)))
 def test_an_erasure_that_cannot_be_changes_nothing(connection, settings, received, wrong):
-    file_id, path, sha256 = received
+    file_id, _, sha256 = received
     with pytest.raises(WarehouseError):
         retention.erase(connection, settings, **({"file_id": file_id, "cells": CELL} | WHO | wrong))
-    assert hashlib.sha256(path.read_bytes()).hexdigest() == sha256
+    assert originals.digest(settings, sha256) == sha256
     assert connection.execute("select count(*) from intake.erasure").fetchone() == (0,)
 
 

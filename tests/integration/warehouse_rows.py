@@ -69,7 +69,8 @@ def _row(connection: psycopg.Connection, form: str, submission: int, row_no: int
     values: dict[str, Any] = {"submission_id": submission, "row_no": row_no, "block_no": 1, "sheet_row": row_no + 4}
     for field in of.fields:
         given = field.name in row or not field.required
-        values[field.name] = value = row.get(field.name) if given else _default(connection, field, row_no)
+        value = row.get(field.name) if given else _default(connection, field, row_no)
+        values[field.name] = None if field.personal else value  # sealed, where a file brings it
         if field.pseudonymised:
             values[pseudonym_column(field.name)] = hashlib.sha256(str(value).encode()).hexdigest()[:24]
     values["extra"] = json.dumps({})

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -116,24 +114,20 @@ def describe_revisions(rows: list[dict[str, Any]]) -> str:
 
 def verify(connection: psycopg.Connection, settings: Settings) -> list[str]:
     """What does not agree: the ledger's chain with its rows, and every archived original with its SHA-256. Empty: nothing was altered."""
-    from ingestion.receive import archived
     from ingestion.retention import expected_hashes
+    from warehouse import originals
     from warehouse.publication import verify as of_ledger
     from warehouse.publication.witness import noted
 
     faults, erased = of_ledger(connection, noted(settings)), expected_hashes(connection)
     for sha256, name in connection.execute("select sha256, min(original_path) from intake.file group by sha256 order by min(file_id)").fetchall():
-        path = archived(settings, sha256)
         try:
-            if _digest(path) != erased.get(sha256, sha256):  # personal data erased on request is on record
+            if originals.digest(settings, sha256) != erased.get(sha256, sha256):  # personal data erased on request is on record
                 faults.append(f"The original of {name} ({sha256[:12]}…) was altered in the archive.")
+        except originals.Altered:
+            faults.append(f"The original of {name} ({sha256[:12]}…) was altered in the archive.")
         except FileNotFoundError:
             faults.append(f"The original of {name} ({sha256[:12]}…) is missing from the archive.")
         except OSError as error:
             faults.append(f"The original of {name} ({sha256[:12]}…) cannot be read: {error.strerror}.")
     return faults
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as handle:
-        return hashlib.file_digest(handle, "sha256").hexdigest()

@@ -17,6 +17,7 @@ from warehouse.build import BUILD_LOCK
 from warehouse.locks import PUBLICATION as PUBLICATION_LOCK
 from warehouse.publication import proof, revision, witness
 from warehouse.publication.store import Mart, candidate_marts, ensure
+from warehouse.roles import PUBLISHER, as_role, ensure_mart_grants
 from warehouse.settings import REPOSITORY, Settings, WarehouseError
 
 log = logging.getLogger(__name__)
@@ -54,6 +55,7 @@ def latest(connection: psycopg.Connection, number: int | None = None) -> Publica
         return cursor.execute(f"select {COLUMNS} from store.publication order by publication_id desc limit 1").fetchone()
 
 
+@as_role(PUBLISHER)
 def publish(
     connection: psycopg.Connection,
     settings: Settings,
@@ -73,6 +75,7 @@ def publish(
     marts = candidate_marts(connection)
     ensure(connection, marts)
     ensure_overviews(connection)
+    ensure_mart_grants(connection)
     if connection.info.transaction_status == psycopg.pq.TransactionStatus.INTRANS:
         connection.commit()  # what `ensure` looked up and made; the publication's own transaction begins below
     with connection.transaction():

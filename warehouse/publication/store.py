@@ -13,9 +13,11 @@ import psycopg
 from psycopg import sql
 
 from warehouse.dbt_sources import accumulating, forms_of_marts
+from warehouse.roles import FREE_DIMENSIONS, own_rows
 from warehouse.settings import WarehouseError
 
 VERSION_COLUMNS = ("opened_in", "closed_in")
+PLANNED = ("week", "county_code", "submission_id", *VERSION_COLUMNS)  # columns that are looked up by and tell nothing of a county's figures
 ATTEMPTS = 20  # for the short exclusive lock that a new column needs; a reader's long query may hold it up
 PATIENCE = "40ms"  # readers that come while we wait for that lock wait no longer than this
 
@@ -41,6 +43,11 @@ class Mart:
     @property
     def accumulating(self) -> bool:
         return self.form is not None and accumulating(self.form)
+
+    @property
+    def county_rows(self) -> bool:
+        """Whether a county's login sees its own rows only."""
+        return "county_code" in self.columns and self.name not in FREE_DIMENSIONS
 
     @property
     def sliced(self) -> bool:
@@ -113,7 +120,7 @@ def ensure(connection: psycopg.Connection, marts: list[Mart]) -> None:
             with connection.transaction():
                 _create(connection, mart)
                 _view(connection, mart)
-        elif new := [name for name in mart.columns if name not in have]:
+        elif (new := [name for name in mart.columns if name not in have]) or not _filtered(connection, mart):
             _extend(connection, mart, new)
         _comments(connection, mart)
 
@@ -129,12 +136,23 @@ def _create(connection: psycopg.Connection, mart: Mart) -> None:
         run("create index on {table} (submission_id) where closed_in is null")
         place = ("county_code",) if mart.accumulating else ("county_code", "week")
         run("create index on {table} ({place})", place=_list(place))
+    if mart.county_rows:
+        _without_statistics(connection, mart, list(mart.columns))
     _guard(connection, mart.name, list(mart.columns))
+
+
+def _without_statistics(connection: psycopg.Connection, mart: Mart, names: list[str]) -> None:
+    """The planner's guesses, which EXPLAIN shows to anyone, must not tell a county what others' figures are."""
+    for name in names:
+        if name not in PLANNED and name not in mart.key:
+            connection.execute(sql.SQL("alter table {} alter column {} set statistics 0").format(mart.store, sql.Identifier(name)))
 
 
 def _guard(connection: psycopg.Connection, name: str, columns: list[str]) -> None:
     """A row version may be closed and nothing else, and opened and closed in the next publication only."""
     run = lambda text: connection.execute(sql.SQL(text).format(table=sql.Identifier("store", name), columns=_list([*columns, "opened_in"])))  # noqa: E731
+    # its owner too: what a trigger refuses, no right should promise
+    run("revoke delete, truncate on {table} from current_user")
     run("create or replace trigger append_only before delete or truncate on {table} for each statement execute function store.refuse()")
     run("create or replace trigger never_rewritten before update of {columns} on {table} for each statement execute function store.refuse()")
     run("create or replace trigger closed_once before update of closed_in on {table} for each row when (old.closed_in is not null) execute function store.refuse()")
@@ -145,11 +163,19 @@ def _view(connection: psycopg.Connection, mart: Mart) -> None:
     columns = _list(stored_columns(connection, mart.name))  # in the store's order, so that new ones come last
     connection.execute(
         sql.SQL(
-            """create or replace view {view} as select {columns} from {table}
+            """create or replace view {view} {barrier} as select {columns} from {table} x
                where opened_in <= (select store.reading_publication())
-                 and (closed_in is null or closed_in > (select store.reading_publication()))"""
-        ).format(view=sql.Identifier("marts", mart.name), columns=columns, table=mart.store)
+                 and (closed_in is null or closed_in > (select store.reading_publication())) {own}"""
+        ).format(
+            view=sql.Identifier("marts", mart.name), columns=columns, table=mart.store,
+            barrier=sql.SQL("with (security_barrier)" if mart.county_rows else ""), own=sql.SQL(f"and {own_rows('x')}" if mart.county_rows else ""),
+        )
     )
+
+
+def _filtered(connection: psycopg.Connection, mart: Mart) -> bool:
+    """False for the view of an earlier version, which shows every row to whoever may read it at all."""
+    return not mart.county_rows or "reads_all" in connection.execute("select pg_get_viewdef(to_regclass(%s))", [f"marts.{mart.name}"]).fetchone()[0]
 
 
 def _extend(connection: psycopg.Connection, mart: Mart, new: list[str]) -> None:
@@ -160,6 +186,8 @@ def _extend(connection: psycopg.Connection, mart: Mart, new: list[str]) -> None:
                 for name in new:
                     kind = sql.SQL(mart.columns[name][0])
                     connection.execute(sql.SQL("alter table {} add column {} {}").format(mart.store, sql.Identifier(name), kind))
+                if mart.county_rows:
+                    _without_statistics(connection, mart, list(mart.columns))
                 _view(connection, mart)
                 _guard(connection, mart.name, list(stored_columns(connection, mart.name)))
             return

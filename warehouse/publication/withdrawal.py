@@ -13,9 +13,11 @@ from psycopg.rows import dict_row
 from warehouse.publication import revision
 from warehouse.publication.ledger import Publication, enter, latest, lock, note_outside
 from warehouse.publication.store import Mart, candidate_marts, ensure
+from warehouse.roles import PUBLISHER, as_role
 from warehouse.settings import WarehouseError
 
 
+@as_role(PUBLISHER)
 def withdraw(connection: psycopg.Connection, settings, *, reason: str, by: str) -> Publication:
     """Take the latest publication back: a new one is appended whose content is that of the one before.
 
@@ -106,6 +108,7 @@ def holds(connection: psycopg.Connection) -> list[dict[str, Any]]:
         ).fetchall()
 
 
+@as_role(PUBLISHER)
 def release(connection: psycopg.Connection, *, by: str, reason: str | None = None, submission_ids: list[int] | None = None) -> list[int]:
     """Let held submissions (default: all) through to the next build; returns their numbers. Raises WarehouseError.
 

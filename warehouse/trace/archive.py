@@ -9,7 +9,7 @@ from typing import Any
 
 from ingestion.containers import Refusal, sheets_of
 from ingestion.grid import Grid, a1, is_empty
-from ingestion.receive import archived
+from warehouse import originals
 from warehouse.settings import Settings
 
 KEPT = 16  # workbooks whose sheets stay in memory; a city total looks at one for each county
@@ -19,16 +19,15 @@ _ADDRESS = re.compile(r"([A-Z]+)(\d+)")
 
 def sheet(settings: Settings, sha256: str, member: str, name: str) -> Grid | None:
     """A sheet of an original; None where the original, or a sheet of that name in it, is not there."""
-    return next((g for g in _grids(str(archived(settings, sha256))) if g.member == member and g.name == name), None)
+    return next((g for g in _grids(settings, sha256) if g.member == member and g.name == name), None)
 
 
 @functools.lru_cache(maxsize=KEPT)
-def _grids(path: str) -> tuple[Grid, ...]:
-    """Originals never change, so that a path stands for its content."""
+def _grids(settings: Settings, sha256: str) -> tuple[Grid, ...]:
+    """Originals never change, so that a name stands for its content."""
     try:
-        with open(path, "rb") as handle:
-            return tuple(_readable(handle.read()))
-    except OSError:
+        return tuple(_readable(originals.read(settings, sha256)))
+    except (OSError, originals.Altered):
         return ()
 
 

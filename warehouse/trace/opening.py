@@ -8,7 +8,7 @@ import zipfile
 from pathlib import Path
 
 from ingestion.containers import DAMAGED, member_name
-from ingestion.receive import archived
+from warehouse import originals
 from warehouse.settings import Settings, WarehouseError
 from warehouse.trace.tree import Cell
 
@@ -21,7 +21,7 @@ def export(settings: Settings, cell: Cell, target: Path | None = None) -> Path:
     WarehouseError where the original is gone or the place cannot be written.
     """
     try:
-        data = archived(settings, cell.sha256).read_bytes()
+        data = originals.read(settings, cell.sha256)
         if cell.member:
             data = _member(data, cell.member)
     except FileNotFoundError as error:

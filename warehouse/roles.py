@@ -1,0 +1,430 @@
+"""Roles of the database and all of their rights, in one place: made at each migration, made good at each publication.
+
+Three roles work, one step each, and are set by the steps themselves (`acting`), so that a step can do no more than it
+is for: the loader takes files in, the transformer builds and judges, the publisher writes the ledger and the marts.
+Readers are members of `bi_reader`, `auditor` or the `county_<code>` of their county. All are groups without a login.
+They belong to the server: several databases share them, each gives its own rights. What each may do is tried, object by
+object, by tests/integration/test_roles.py, which writes docs/roles.md.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import secrets
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import psycopg
+from psycopg import sql
+from psycopg.pq import TransactionStatus
+
+from ingestion.contracts import contracts
+from warehouse.settings import WarehouseError
+
+LOADER, TRANSFORMER, PUBLISHER = "warehouse_loader", "warehouse_transformer", "warehouse_publisher"
+STEPS = (LOADER, TRANSFORMER, PUBLISHER)
+BI_READER, AUDITOR = "bi_reader", "auditor"
+ACTED = (*STEPS, AUDITOR)  # the quality pages are made with an auditor's rights
+BUILT = ("staging", "intermediate", "candidate")  # dbt's schemas
+SCHEMAS = ("intake", "raw", "reference", "quality", "ops", "store", "marts", *BUILT)
+
+# Columns of raw tables that may hold personal data besides those that a contract names: columns nobody knows
+UNKNOWN_COLUMNS = frozenset({"extra", "source_text"})
+FREE_DIMENSIONS = (
+    "dim_publication", "dim_week", "dim_county", "dim_township", "dim_village", "dim_industry", "dim_fund_line", "dim_code",
+)  # fmt: skip
+COUNTY_VIEWS = ("check_result_current", "check_grid", "finding_life", "punctuality")  # of quality, filtered by `_filter`
+COUNTY_TABLES = ("finding", "check_result", "reporting_status", "waiver", "anomaly", "rule", "rule_term")
+
+READ, WRITE, ALL = "SELECT", "SELECT, INSERT, UPDATE", "SELECT, INSERT, UPDATE, DELETE"
+KEPT = "MAINTAIN"  # ANALYZE by another than the owner; PostgreSQL 17 and newer
+
+# role → schema → (privileges, relations) in turn; relations None: all that are there and, in `OWNED`, that will be.
+# raw is given column by column, see `_raw`.
+RIGHTS: dict[str, dict[str, list[tuple[str, tuple[str, ...] | None]]]] = {
+    LOADER: {
+        "intake": [(WRITE, None)],
+        "raw": [(f"{WRITE}, {KEPT}", None)],
+        "reference": [(READ, None)],
+        "quality": [(READ, None), (WRITE, ("finding", "reminder"))],
+        "ops": [(READ, None), (WRITE, ("pending_slice", "task_step"))],
+        "marts": [(READ, None)],
+    },
+    TRANSFORMER: {
+        "intake": [(READ, None)],
+        "reference": [(READ, None)],
+        "quality": [(ALL, None)],
+        "ops": [(READ, None), (f"{ALL}, {KEPT}", ("pending_slice", "build_run", "build_slice", "task_step"))],
+        "store": [(READ, None)],
+        "marts": [(READ, None)],
+    },
+    PUBLISHER: {
+        "intake": [(READ, None), (WRITE, ("hold",))],
+        "reference": [(READ, None)],
+        "quality": [(READ, None), (WRITE, ("approval",))],
+        "ops": [(READ, None), (ALL, ("pending_slice", "build_run", "task_step"))],
+        "store": [(READ, None), ("INSERT", ("publication", "publication_submission", "revision")), ("UPDATE", ("publication_submission",))],
+        "marts": [(READ, None)],
+        "candidate": [(ALL, None)],
+    },
+    BI_READER: {"marts": [(READ, None)]},
+    AUDITOR: {schema: [(READ, None)] for schema in SCHEMAS if schema != "raw"},
+}
+# schema → its owner, whose new objects others get rights on by default; the owner of the rest is who migrates
+OWNED = {"store": PUBLISHER, "marts": PUBLISHER, **dict.fromkeys(BUILT, TRANSFORMER)}
+KEPT_BY_MIGRATION = ("publication", "publication_submission", "revision", "mart_column", "dim_publication", "fct_revision")
+
+
+def county_group(code: str) -> str:
+    return f"county_{code}"
+
+
+# ---------------------------------------------------------------- acting as a role
+
+
+@contextlib.contextmanager
+def acting(connection: psycopg.Connection, role: str) -> Iterator[None]:
+    """Work on a connection with the rights of a role, then with those it had before. Raises WarehouseError where it may not."""
+    before = _current(connection)
+    if before == role:
+        yield
+        return
+    _set(connection, role)
+    try:
+        yield
+    finally:
+        # a transaction that failed takes the setting back with it
+        if not connection.closed and connection.info.transaction_status != TransactionStatus.INERROR:
+            _set(connection, before)
+
+
+def as_role(role: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """A step whose first argument is a connection, done as ``role``."""
+
+    def decorate(step: Callable[..., Any]) -> Callable[..., Any]:
+        @functools.wraps(step)
+        def acted(connection: psycopg.Connection, *arguments: Any, **options: Any) -> Any:
+            with acting(connection, role):
+                return step(connection, *arguments, **options)
+
+        return acted
+
+    return decorate
+
+
+def _current(connection: psycopg.Connection) -> str:
+    idle = connection.info.transaction_status == TransactionStatus.IDLE
+    (role,) = connection.execute("select current_setting('role')").fetchone()
+    if idle and not connection.autocommit:
+        connection.rollback()  # a step's own transaction must not become a part of this one
+    return role
+
+
+def _set(connection: psycopg.Connection, role: str) -> None:
+    idle = connection.info.transaction_status == TransactionStatus.IDLE
+    try:
+        connection.execute(sql.SQL("set role {}").format(sql.SQL("none") if role == "none" else sql.Identifier(role)))
+    except (psycopg.errors.InsufficientPrivilege, psycopg.errors.InvalidParameterValue) as error:
+        raise WarehouseError(
+            f"The login {connection.info.user} may not act as {role}. Let the database's owner run `warehouse up`, "
+            f"then `warehouse grant {connection.info.user} --role pipeline`."
+        ) from error
+    if idle and not connection.autocommit:
+        connection.commit()
+
+
+# ---------------------------------------------------------------- roles and rights
+
+
+def ensure(connection: psycopg.Connection) -> None:
+    """Make the roles that are missing and give each the rights it lacks on what is there. In the caller's transaction.
+
+    Rights are only ever added here. Raises WarehouseError where the login may neither make the roles nor find them made.
+    """
+    groups = [county_group(code) for (code,) in connection.execute("select county_code from reference.counties where valid_to is null")]
+    _roles(connection, [*STEPS, BI_READER, AUDITOR, *groups])
+    for schema, owner in OWNED.items():
+        if schema in BUILT and not _exists(connection, schema):
+            connection.execute(sql.SQL("create schema {} authorization {}").format(sql.Identifier(schema), sql.Identifier(owner)))
+        _run(connection, _schema_rights(connection, owner, schema, "CREATE, USAGE"))
+    _database_rights(connection, groups)
+    _own(connection)
+    ensure_grants(connection)
+
+
+def ensure_grants(connection: psycopg.Connection) -> None:
+    """Give each role the rights it lacks on the objects that are there now. Whoever runs it must own them, or their owner."""
+    for role, schemas in RIGHTS.items():
+        for schema, rules in schemas.items():
+            _run(connection, _schema_rights(connection, role, schema, "USAGE"))
+            for privileges, relations in rules:
+                _run(connection, _relation_rights(connection, role, schema, privileges, relations))
+    _run(connection, _sequence_rights(connection))
+    _run(connection, _raw(connection))
+    _run(connection, _defaults(connection))
+    _filter(connection)
+    _counties(connection)
+
+
+def _run(connection: psycopg.Connection, statements: list[sql.Composable]) -> None:
+    for statement in statements:
+        connection.execute(statement)
+
+
+def _exists(connection: psycopg.Connection, schema: str) -> bool:
+    return connection.execute("select to_regnamespace(%s) is not null", [schema]).fetchone()[0]
+
+
+def _roles(connection: psycopg.Connection, names: list[str]) -> None:
+    have = {name for (name,) in connection.execute("select rolname from pg_roles where rolname = any(%s)", [names])}
+    for name in names:
+        if name not in have:
+            try:
+                with connection.transaction():  # another database's migration may be making the same one
+                    connection.execute(sql.SQL("create role {} nologin").format(sql.Identifier(name)))
+            except (psycopg.errors.DuplicateObject, psycopg.errors.UniqueViolation):
+                pass
+            except psycopg.errors.InsufficientPrivilege as error:
+                raise WarehouseError(
+                    f"The role {name} is missing on this server and the login {connection.info.user} may not create it. "
+                    f"Let an administrator run: alter role {connection.info.user} createrole; or create the roles of docs/roles.md."
+                ) from error
+    # whoever migrates owns the database: it hands objects over to the steps' roles and acts as each of them
+    for name in ACTED:
+        if not connection.execute("select pg_has_role(current_user, %s, 'usage')", [name]).fetchone()[0]:
+            try:
+                with connection.transaction():
+                    connection.execute(sql.SQL("grant {} to current_user").format(sql.Identifier(name)))
+            except psycopg.errors.InsufficientPrivilege as error:
+                raise WarehouseError(
+                    f"The login {connection.info.user} is no member of {name}. Let an administrator run: grant {', '.join(ACTED)} to {connection.info.user};"
+                ) from error
+
+
+def _database_rights(connection: psycopg.Connection, groups: list[str]) -> None:
+    """Only the groups may connect, and only the steps make temporary tables. Left alone where the database is another's."""
+    name, mine = connection.execute("select datname, pg_has_role(datdba, 'usage') from pg_database where datname = current_database()").fetchone()
+    if not mine:
+        return
+    on = sql.Identifier(name)
+    public = connection.execute("select has_database_privilege('public', %s, 'temp') or has_database_privilege('public', %s, 'connect')", [name, name]).fetchone()[0]
+    if public:
+        connection.execute(sql.SQL("revoke all on database {} from public").format(on))
+    for role in [*STEPS, BI_READER, AUDITOR, *groups]:
+        privileges = "connect, temporary" if role in STEPS else "connect"
+        if not connection.execute("select has_database_privilege(%s, %s, %s)", [role, name, "temp" if role in STEPS else "connect"]).fetchone()[0]:
+            connection.execute(sql.SQL("grant {} on database {} to {}").format(sql.SQL(privileges), on, sql.Identifier(role)))
+
+
+def _own(connection: psycopg.Connection) -> None:
+    """Hand over what an earlier version's login made in the rooms of the steps."""
+    for schema, owner in OWNED.items():
+        found = connection.execute(
+            """select c.relname, c.relkind from pg_class c where c.relnamespace = to_regnamespace(%s) and c.relkind in ('r', 'v', 'm', 'S', 'p')
+               and pg_get_userbyid(c.relowner) <> %s and not c.relname = any(%s)
+               and not exists (select from pg_depend d where d.objid = c.oid and d.deptype in ('i', 'a') and c.relkind = 'S')""",
+            [schema, owner, list(KEPT_BY_MIGRATION)],
+        ).fetchall()
+        for name, kind in found:
+            what = sql.SQL({"v": "view", "m": "materialized view", "S": "sequence"}.get(kind, "table"))
+            connection.execute(sql.SQL("alter {} {} owner to {}").format(what, sql.Identifier(schema, name), sql.Identifier(owner)))
+
+
+def _schema_rights(connection: psycopg.Connection, role: str, schema: str, privileges: str) -> list[sql.Composable]:
+    lacks = connection.execute(
+        "select exists (select from unnest(string_to_array(%s, ', ')) p where not has_schema_privilege(%s, %s, p)) from pg_namespace where nspname = %s",
+        [privileges, role, schema, schema],
+    ).fetchone()
+    if not lacks or not lacks[0]:
+        return []
+    return [sql.SQL("grant {} on schema {} to {}").format(sql.SQL(privileges), sql.Identifier(schema), sql.Identifier(role))]
+
+
+def _known(connection: psycopg.Connection, privileges: str) -> str:
+    old = connection.info.server_version < 170000
+    return ", ".join(p for p in privileges.split(", ") if not (old and p == KEPT))
+
+
+def _relation_rights(connection: psycopg.Connection, role: str, schema: str, privileges: str, relations: tuple[str, ...] | None) -> list[sql.Composable]:
+    """Grants that are missing; the owner's own rights count as given."""
+    privileges = _known(connection, privileges)
+    lacking = connection.execute(
+        """select c.relname from pg_class c where c.relnamespace = to_regnamespace(%(schema)s) and c.relkind in ('r', 'v', 'm', 'p')
+           and (%(only)s::text[] is null or c.relname = any(%(only)s))
+           and exists (select from unnest(string_to_array(%(privileges)s, ', ')) p where not has_table_privilege(%(role)s, c.oid, p)) order by 1""",
+        {"schema": schema, "only": None if relations is None else list(relations), "privileges": privileges, "role": role},
+    ).fetchall()
+    return [
+        sql.SQL("grant {} on {} to {}").format(sql.SQL(privileges), sql.Identifier(schema, name), sql.Identifier(role)) for (name,) in lacking
+    ]
+
+
+def _sequence_rights(connection: psycopg.Connection) -> list[sql.Composable]:
+    lacking = connection.execute(
+        """select r, n.nspname, c.relname from unnest(%s::text[]) r, pg_class c join pg_namespace n on n.oid = c.relnamespace
+           where c.relkind = 'S' and n.nspname in ('intake', 'quality', 'ops') and not has_sequence_privilege(r, c.oid, 'usage') order by 1, 2, 3""",
+        [list(STEPS)],
+    ).fetchall()
+    return [sql.SQL("grant usage on sequence {} to {}").format(sql.Identifier(schema, name), sql.Identifier(role)) for role, schema, name in lacking]
+
+
+def personal_columns() -> dict[str, set[str]]:
+    """raw table → its columns that hold, or may hold, personal data."""
+    found: dict[str, set[str]] = {}
+    for form in contracts().forms:
+        found.setdefault(form.code.lower(), set(UNKNOWN_COLUMNS)).update(f.name for f in form.fields if f.personal)
+    return found
+
+
+def _raw(connection: psycopg.Connection) -> list[sql.Composable]:
+    """Who is not the loader reads typed rows without what is, or may be, about a person."""
+    made: list[sql.Composable] = []
+    personal = personal_columns()
+    for role in (TRANSFORMER, PUBLISHER, AUDITOR):
+        made += _schema_rights(connection, role, "raw", "USAGE")
+        lacking = connection.execute(
+            """select c.relname, array_agg(a.attname::text order by a.attnum) from pg_class c join pg_attribute a on a.attrelid = c.oid
+               where c.relnamespace = to_regnamespace('raw') and c.relkind = 'r' and a.attnum > 0 and not a.attisdropped
+                 and not has_column_privilege(%s, c.oid, a.attnum, 'select') group by 1 order by 1""",
+            [role],
+        ).fetchall()
+        for table, columns in lacking:
+            allowed = [c for c in columns if table in personal and c not in personal[table]]
+            if allowed:
+                names = sql.SQL(", ").join(map(sql.Identifier, allowed))
+                made.append(sql.SQL("grant select ({}) on {} to {}").format(names, sql.Identifier("raw", table), sql.Identifier(role)))
+    return made
+
+
+def _defaults(connection: psycopg.Connection) -> list[sql.Composable]:
+    """What dbt and a publication make later is readable from its first moment. Never for a county: see `_counties`."""
+    have = {
+        (owner, schema, str(acl))
+        for owner, schema, acl in connection.execute(
+            """select pg_get_userbyid(d.defaclrole), n.nspname, pg_get_userbyid(a.grantee) from pg_default_acl d join pg_namespace n on n.oid = d.defaclnamespace,
+               aclexplode(d.defaclacl) a where d.defaclobjtype = 'r'"""
+        )
+    }
+    made = []
+    for schema, owner in OWNED.items():
+        for role, schemas in RIGHTS.items():
+            for privileges, relations in schemas.get(schema, ()):
+                if relations is None and role != owner and (owner, schema, role) not in have:
+                    made.append(
+                        sql.SQL("alter default privileges for role {} in schema {} grant {} on tables to {}").format(
+                            sql.Identifier(owner), sql.Identifier(schema), sql.SQL(privileges), sql.Identifier(role)
+                        )
+                    )
+    return made
+
+
+# ---------------------------------------------------------------- counties
+
+OWN_ROWS = "(select store.reads_all()) or {alias}.county_code = any ((select store.own_counties())::text[])"
+
+
+def own_rows(alias: str) -> str:
+    """The condition under which a reader sees a row: both sides are looked up once a query."""
+    return "(" + OWN_ROWS.format(alias=alias) + ")"
+
+
+def _filter(connection: psycopg.Connection) -> None:
+    """Views of quality show a county its own rows. They read tables with their owner's rights, so the filter is theirs."""
+    found = connection.execute(
+        """select c.relname, pg_get_viewdef(c.oid) from pg_class c
+           where c.relnamespace = to_regnamespace('quality') and c.relkind = 'v' and c.relname = any(%s)""",
+        [list(COUNTY_VIEWS)],
+    ).fetchall()
+    for name, definition in found:
+        if "reads_all" not in definition:
+            text = sql.SQL("create or replace view {} with (security_barrier) as select v.* from (" + definition.rstrip("; \n").replace("{", "{{").replace("}", "}}") + ") v where " + own_rows("v"))
+            connection.execute(text.format(sql.Identifier("quality", name)))
+
+
+def _counties(connection: psycopg.Connection) -> None:
+    """A county reads marts that filter themselves, the dimensions that are the same for all, and its quality; nothing by default."""
+    ensure_mart_grants(connection)
+    groups = _county_groups(connection)
+    for group in groups:
+        for schema in ("marts", "quality"):
+            _run(connection, _schema_rights(connection, group, schema, "USAGE"))
+        _run(connection, _relation_rights(connection, group, "quality", READ, COUNTY_TABLES + COUNTY_VIEWS))
+    for role in (*groups, *STEPS, AUDITOR):
+        if not connection.execute("select has_function_privilege(%s, 'quality.trace_cell(text, bigint, text, text, text, text)', 'execute')", [role]).fetchone()[0]:
+            connection.execute(sql.SQL("grant execute on function quality.trace_cell to {}").format(sql.Identifier(role)))
+
+
+def ensure_mart_grants(connection: psycopg.Connection) -> None:
+    """What a publication has made becomes readable to the counties. For the publisher, who owns it, and whoever is a member."""
+    names = tuple(
+        name
+        for (name,) in connection.execute(
+            """select c.relname from pg_class c where c.relnamespace = to_regnamespace('marts') and c.relkind = 'v' and pg_has_role(c.relowner, 'usage')
+               and (c.relname = any(%s) or pg_get_viewdef(c.oid) like '%%reads_all%%' or c.relname like '%%\\_overview')""",
+            [list(FREE_DIMENSIONS)],
+        )
+    )
+    for group in _county_groups(connection):
+        _run(connection, _relation_rights(connection, group, "marts", READ, names))
+
+
+def _county_groups(connection: psycopg.Connection) -> list[str]:
+    return [name for (name,) in connection.execute(r"select rolname from pg_roles where rolname ~ '^county_\d{6}$' order by 1")]
+
+
+# ---------------------------------------------------------------- logins
+
+KINDS = ("bi_reader", "auditor", "county", "pipeline")
+
+
+def grant(connection: psycopg.Connection, login: str, kind: str, county: str | None = None, new_password: bool = False) -> str | None:
+    """Make a login a member of a group, and make the login where there is none; returns the password that was made.
+
+    ``kind`` is one of `KINDS`; a county needs its code. A login of the pipeline inherits nothing: it acts as the role of
+    the step it does. Raises WarehouseError for a county that is not in force and for what the caller may not do.
+    """
+    groups = {"bi_reader": [BI_READER], "auditor": [AUDITOR], "pipeline": list(ACTED)}.get(kind)
+    if groups is None:
+        in_force = [c for (c,) in connection.execute("select county_code from reference.counties where valid_to is null order by 1")]
+        if county not in in_force:
+            raise WarehouseError(f"There is no county {county} in force. Known: {', '.join(in_force)}.")
+        groups = [county_group(county)]
+    elif county:
+        raise WarehouseError("--county goes with --role county.")
+    if login in {*STEPS, BI_READER, AUDITOR} or login.startswith(("county_", "pg_")):
+        raise WarehouseError(f"{login} is the name of a group. Choose another for the login.")
+    try:
+        with connection.transaction():
+            known = connection.execute("select from pg_roles where rolname = %s", [login]).fetchone() is not None
+            password = secrets.token_urlsafe(18) if new_password or not known else None
+            if not known:
+                connection.execute(sql.SQL("create role {} login").format(sql.Identifier(login)))
+            if password:
+                connection.execute(sql.SQL("alter role {} login password {}").format(sql.Identifier(login), sql.Literal(password)))
+            if kind == "pipeline":
+                connection.execute(sql.SQL("alter role {} noinherit").format(sql.Identifier(login)))
+                connection.execute(sql.SQL("grant connect on database {} to {}").format(sql.Identifier(connection.info.dbname), sql.Identifier(login)))
+            for group in groups:
+                how = sql.SQL(" with inherit false, set true") if kind == "pipeline" and connection.info.server_version >= 160000 else sql.SQL("")
+                connection.execute(sql.SQL("grant {} to {}").format(sql.Identifier(group), sql.Identifier(login)) + how)
+    except psycopg.errors.InsufficientPrivilege as error:
+        raise WarehouseError(
+            f"The login {connection.info.user} may not do that: {str(error).splitlines()[0]}. It needs CREATEROLE, and the groups must be its own (`warehouse up`)."
+        ) from error
+    return password
+
+
+def revoke(connection: psycopg.Connection, login: str) -> list[str]:
+    """Take a login out of every group of the warehouse; returns their names. The login itself stays."""
+    groups = [
+        name
+        for (name,) in connection.execute(
+            r"""select g.rolname from pg_auth_members m join pg_roles g on g.oid = m.roleid join pg_roles u on u.oid = m.member
+                where u.rolname = %s and (g.rolname = any(%s) or g.rolname ~ '^county_\d{6}$') order by 1""",
+            [login, [*STEPS, BI_READER, AUDITOR]],
+        )
+    ]
+    for group in groups:
+        connection.execute(sql.SQL("revoke {} from {}").format(sql.Identifier(group), sql.Identifier(login)))
+    return groups
