@@ -17,8 +17,8 @@ from pathlib import Path
 
 import psycopg
 
+from ingestion import reference_files
 from ingestion.contracts import contracts
-from ingestion.raw_tables import REFERENCE
 from warehouse import database
 from warehouse.dbt_sources import PROJECT, forms_of_marts, project
 from warehouse.locks import BUILD as BUILD_LOCK
@@ -91,13 +91,18 @@ def _built_week(connection: psycopg.Connection) -> str:
 
 def _project_hash(project: Path = PROJECT) -> str:
     """Two SHA-256 joined by a colon: of the dbt project and of the reference data."""
-    digests = []
-    for folder in (project, REFERENCE):
-        digest = hashlib.sha256()
-        for path in sorted(p for p in folder.rglob("*") if p.suffix in (".sql", ".yml", ".yaml", ".csv")):
-            digest.update(str(path.relative_to(folder)).encode() + b"\0" + path.read_bytes() + b"\0")
-        digests.append(digest.hexdigest())
-    return ":".join(digests)
+    models = sorted(p for p in project.rglob("*") if p.suffix in (".sql", ".yml", ".yaml", ".csv"))
+    return ":".join(
+        _digest(named)
+        for named in ({str(p.relative_to(project)): p for p in models}, {p.name: p for p in reference_files.files().values()})
+    )
+
+
+def _digest(files: dict[str, Path]) -> str:
+    digest = hashlib.sha256()
+    for name, path in files.items():
+        digest.update(name.encode() + b"\0" + path.read_bytes() + b"\0")
+    return digest.hexdigest()
 
 
 def _standing(connection: psycopg.Connection, project_hash: str, full_refresh: bool) -> tuple[bool, bool]:

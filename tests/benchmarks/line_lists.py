@@ -8,7 +8,7 @@ from pathlib import Path
 import psycopg
 from python_calamine import CalamineWorkbook
 
-from tests.benchmarks import payouts
+from demo import payouts
 from tests.benchmarks.figure import Figure, Workshop, against, peak_megabytes, seconds, within
 from tests.benchmarks.loading import load_all, receive_one
 from warehouse import database

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import psycopg
 
+from demo.payouts import RECEIVED
 from ingestion.load import LoadResult, load
 from ingestion.receive import receive
-from tests.benchmarks.payouts import RECEIVED
 from warehouse import database
 from warehouse.settings import Settings
 
