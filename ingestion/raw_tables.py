@@ -22,6 +22,7 @@ LEADING = {
 }
 TRAILING = {"change_reason": "text", "extra": "jsonb", "source_text": "jsonb"}
 LOOKED_UP = ("payment_no", "trip_no", "event_no")  # unique over a county's year: INL-002, COT-003, DIS-002
+PEOPLE = ("id_key",)  # looked up over all payments: INL-004, INL-006
 
 
 def raw_columns(form: Form) -> dict[str, str]:
@@ -77,6 +78,8 @@ def _raw_table(connection: psycopg.Connection, form: Form) -> None:
         connection.execute(sql.SQL("comment on table {} is {}").format(table, sql.Literal(f"{form.zh} | {form.en}")))
         if form.key.name in LOOKED_UP or any(r.check == "unique_in_year" for r in form.rules):
             connection.execute(sql.SQL("create index on {} ({})").format(table, sql.Identifier(form.key.name)))
+        for name in columns.keys() & set(PEOPLE):
+            connection.execute(sql.SQL("create index on {} ({})").format(table, sql.Identifier(name)))
     else:
         for name in columns:
             if name not in have:

@@ -125,7 +125,7 @@ def lock(connection: psycopg.Connection) -> None:
 
 def _replace(connection: psycopg.Connection, mart: Mart, number: int) -> tuple[int, int]:
     """Close the rows that changed or went, open those that came or changed; returns (closed, opened)."""
-    affected = _affected(mart)
+    affected = _affected(mart, number)
     parts = {"store": mart.store, "candidate": mart.candidate, "columns": mart.names(), "n": sql.Literal(number)}
     closed = connection.execute(
         sql.SQL(
@@ -147,9 +147,15 @@ def _replace(connection: psycopg.Connection, mart: Mart, number: int) -> tuple[i
     return closed, opened
 
 
-def _affected(mart: Mart) -> sql.Composable:
+def _affected(mart: Mart, number: int) -> sql.Composable:
     if mart.form is None:
-        return sql.SQL("true")
+        # a row for each submission: alone among the dimensions it grows with every week
+        if not {"form", "county_code", "week", "submission_id"} <= mart.columns.keys():
+            return sql.SQL("true")
+        return sql.SQL(
+            """((x.form, x.county_code, x.week) in (select form, county_code, week from published_slice)
+                or x.submission_id > (select coalesce(max(submission_id), 0) from {} where closed_in is null and opened_in < {}))"""
+        ).format(mart.store, sql.Literal(number))
     place = "x.county_code" if mart.accumulating else "(x.county_code, x.week)"
     columns = "county_code" if mart.accumulating else "county_code, week"
     return sql.SQL(f"{place} in (select {columns} from published_slice where form = {{}})").format(sql.Literal(mart.form))
