@@ -16,7 +16,7 @@ from tests.benchmarks.loading import load_all, receive_one
 from warehouse import database
 
 PIECE = 1 << 20
-DLT = ("dlt[postgres]==1.29.0", "pandas==3.1.1", "openpyxl==3.1.5")  # the peer's own environment; pandas as in our lock
+DLT = ("dlt[postgres]==1.31.0", "pandas==3.1.1", "openpyxl==3.1.5")  # the peer's own environment; pandas as in our lock
 
 
 def workbook(shop: Workshop, samples: int, rows: int = 100_000) -> list[Figure]:

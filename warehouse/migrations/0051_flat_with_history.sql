@@ -7,6 +7,7 @@ comment on column quality.check_run.submissions_to is 'The newest submission tha
 
 create index on intake.submission (week);
 create index on quality.reporting_status (week) where status = 'expected';
+create index on quality.finding (file_id);
 create index on quality.finding (status, rule_id, form, week) where status in ('open', 'waived');
 
 -- raw tables of homes that were made before; new ones get it with the table (ingestion/raw_tables.py)
