@@ -111,7 +111,7 @@ def _value(schema: str, table: str, name: str, kind: str) -> str:
         return f"n_{name}.new"
     if name == "superseded_by":
         return f"(select new from new_submission_id x where x.old = {column} and x.k = repetition.k)"
-    if name == "week" or name.endswith("_week"):
+    if kind == "text" and (name == "week" or name.endswith("_week")):
         return f"pg_temp.moved({column}, repetition.days)"
     if kind == "date":
         return f"{column} - repetition.days"

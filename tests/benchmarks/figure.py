@@ -158,7 +158,9 @@ class Workshop:
             self._count += 1
             name = f"bench_{self._count}"
         with psycopg.connect(self.server.url("postgres"), autocommit=True) as admin:
-            admin.execute(f"create database {name}" + (f" template {like.url.rpartition('/')[2]} strategy file_copy" if like else ""))
+            origin = like.url.rpartition("/")[2] if like else ""
+            admin.execute("select pg_terminate_backend(pid) from pg_stat_activity where datname = %s", [origin])  # dbt keeps a session
+            admin.execute(f"create database {name}" + (f" template {origin} strategy file_copy" if like else ""))
         settings = replace(Settings.from_environment(), home=self.folder / name, url=self.server.url(name))
         if like:
             shutil.copytree(like.home, settings.home)
