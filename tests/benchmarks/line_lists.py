@@ -41,7 +41,7 @@ def workbook(shop: Workshop, samples: int, rows: int = 100_000) -> list[Figure]:
         against("payouts_xlsx", 2.0, ours, peer, rows=rows, peer_is=f"{fastest} + one COPY into the same table with its keys"),
         against("payouts_xlsx_pandas", 0.125, ours[: len(slow)], slow, rows=rows, peer_is="pandas.read_excel (openpyxl) + to_sql"),
         against("payouts_xlsx_dlt", 1.0, ours[: len(other)], other, rows=rows, peer_is=f"{DLT[0]} with pandas (openpyxl) into PostgreSQL, without a check"),
-        within("payouts_xlsx_memory", 600, [memory], "MB", rows=rows, of="loader and readers, without the database server"),
+        within("payouts_xlsx_memory", 600, [memory], "MB", rows=rows, of="loader and readers as `warehouse cycle` has them, without the database server"),
     ]
 
 
@@ -53,7 +53,7 @@ def text(shop: Workshop, samples: int, rows: int = 1_000_000) -> list[Figure]:
         memory = peak_megabytes(["tests.benchmarks.loading", str(path)], {"WAREHOUSE_HOME": str(settings.home), "WAREHOUSE_URL": settings.url})
     return [
         against("payouts_csv", 2.5, [a for a, _ in pairs], [b for _, b in pairs], rows=rows, peer_is="one COPY into the same table with its keys"),
-        within("payouts_csv_memory", 1000, [memory], "MB", rows=rows, of="loader and readers, without the database server"),
+        within("payouts_csv_memory", 1000, [memory], "MB", rows=rows, of="loader and readers as `warehouse cycle` has them, without the database server"),
     ]
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import psycopg
 
 from demo.payouts import RECEIVED
-from ingestion.load import LoadResult
+from ingestion.load import LoadResult, load
 from ingestion.receive import receive
 from warehouse import database
 from warehouse.cycle import load_batch
@@ -37,4 +37,4 @@ if __name__ == "__main__":
     own = Settings.from_environment()
     with database.connect(own) as opened:
         receive_one(opened, own, Path(sys.argv[1]))
-        load_all(opened, own)
+        load(opened, own)  # as `warehouse cycle` does, with readers of its own
