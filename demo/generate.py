@@ -111,21 +111,22 @@ class _Order:
     flat: bool = False  # one week straight into the folder
     forms: tuple[str, ...] = ()
     faults: bool = True
+    truth: bool = True
 
 
 def write_demo(
     folder: Path | str, weeks: int = 26, seed: int = 2020, progress: Callable[..., None] | None = None, *,
-    counties: int | None = None, year: int = 2020, payouts: int = 90, faults: bool = True, processes: int | None = None,
+    counties: int | None = None, year: int = 2020, payouts: int = 90, faults: bool = True, processes: int | None = None, truth: bool = True,
 ) -> DemoSet:  # fmt: skip
     """Write weeks 1 to ``weeks`` of a year. ``progress(what, done, total)`` after each county; ``payouts`` per county and week.
 
-    Raises ValueError for fewer than two weeks or more than the year has.
+    Without ``truth`` nothing but the files is remembered: a province's rows fill gigabytes. Raises ValueError for fewer than two weeks or more than the year has.
     """
     if not 2 <= weeks <= as_of_date(year, 52).isocalendar().week:
         raise ValueError(f"weeks must be 2 to 52, not {weeks}")
     folder = Path(folder)
     demo = DemoSet(folder, [week_name(year, n) for n in range(1, weeks + 1)])
-    orders = [replace(o, weeks=tuple(range(1, weeks + 1)), last=weeks, faults=faults) for o in _orders(folder, year, seed, payouts, counties)]
+    orders = [replace(o, weeks=tuple(range(1, weeks + 1)), last=weeks, faults=faults, truth=truth) for o in _orders(folder, year, seed, payouts, counties)]
     for done, part in enumerate(_run(orders, processes), start=1):
         demo.add(part)
         if progress:
@@ -200,6 +201,8 @@ class _CountyWriter:
     def write(self) -> DemoSet:
         for week in self.order.weeks:
             self._week(week)
+            if not self.order.truth:
+                self.out.values, self.out.status, self.out.planted, self.out.warnings = {}, {}, [], []
         return self.out
 
     def _week(self, n: int) -> None:

@@ -6,12 +6,12 @@ import csv
 import datetime as dt
 import functools
 import re
-from collections import Counter
+from collections import Counter, defaultdict
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
 
-from ingestion.raw_tables import REFERENCE
+from ingestion import reference_files
 
 NATIONALITIES = "壮族|瑶族|苗族|彝族|仡佬族|各族"
 
@@ -54,14 +54,15 @@ class County:
     address_codes: tuple[str, ...]  # first six digits of its people's ID numbers, retired codes included
 
 
-def load_counties(year: int, folder: Path = REFERENCE) -> list[County]:
+def load_counties(year: int, folder: Path | None = None) -> list[County]:
     """The counties in force on the last day of a year's first half, in order of their codes."""
-    return list(_load(year, folder))
+    return list(_load(year, folder or reference_files.folder()))
 
 
 @functools.cache
 def _load(year: int, folder: Path) -> tuple[County, ...]:
-    table = {path.stem: _read(path) for path in folder.glob("*.csv")}
+    table = {name: _read(path) for name, path in reference_files.files(folder).items()}
+    townships_of, villages_of = _by_county(table["townships"]), _by_county(table["villages"])
     on = dt.date(year, 6, 30).isoformat()
     names = {row["industry_code"]: row for row in table["industries"]}
     counties = []
@@ -70,8 +71,8 @@ def _load(year: int, folder: Path) -> tuple[County, ...]:
             continue
         code = row["county_code"]
         before = [r for r in table["counties"] if r["successor_code"] == code and r["valid_to"] >= f"{year - 1}"]
-        townships = [Place(r["township_code"], r["township_name"]) for r in table["townships"] if r["county_code"] == code]
-        villages = [Place(r["village_code"], r["village_name"], r["township_code"]) for r in table["villages"] if r["county_code"] == code]
+        townships = [Place(r["township_code"], r["township_name"]) for r in townships_of[code]]
+        villages = [Place(r["village_code"], r["village_name"], r["township_code"]) for r in villages_of[code]]
         spellings = Counter(s for v in villages for s in {v.name, v.short})
         industries = [
             Industry(r["industry_code"], names[r["industry_code"]]["industry_name"], names[r["industry_code"]]["quantity_unit"], r["tier"])
@@ -100,9 +101,16 @@ def _load(year: int, folder: Path) -> tuple[County, ...]:
     return tuple(counties)
 
 
-def spending_targets(year: int, folder: Path = REFERENCE) -> list[tuple[dt.date, Decimal]]:
+def _by_county(rows: list[dict[str, str]]) -> dict[str, list[dict[str, str]]]:
+    found: dict[str, list[dict[str, str]]] = defaultdict(list)
+    for row in rows:
+        found[row["county_code"]].append(row)
+    return found
+
+
+def spending_targets(year: int, folder: Path | None = None) -> list[tuple[dt.date, Decimal]]:
     """(month end, share of the money arrived that should be spent), in order."""
-    rows = [r for r in _read(folder / "spending_targets.csv") if int(r["year"]) == year]
+    rows = [r for r in _read(reference_files.files(folder)["spending_targets"]) if int(r["year"]) == year]
     return sorted((dt.date.fromisoformat(r["month_end"]), Decimal(r["target_rate"])) for r in rows)
 
 

@@ -236,14 +236,14 @@ def columns() -> tuple[str, ...]:
     )  # fmt: skip
 
 
-def listing(connection: psycopg.Connection, week: str | None = None, *, everything: bool = False) -> list[dict[str, Any]]:
-    """Anomalies of a week (default: the newest with any), by rank; with ``everything`` judged ones and earlier weeks too."""
+def listing(connection: psycopg.Connection, week: str | None = None, *, everything: bool = False, since: str = "") -> list[dict[str, Any]]:
+    """Anomalies of a week (default: the newest with any), by rank; with ``everything`` judged ones and earlier weeks (from ``since`` on) too."""
     if week is None and not everything:
         week = connection.execute("select max(week) from quality.anomaly where standing").fetchone()[0]
     rows = connection.execute(
         f"""select {', '.join(columns())} from quality.anomaly
-            where (%(week)s::text is null or week = %(week)s) and (%(everything)s or standing)
+            where (%(week)s::text is null or week = %(week)s) and (%(everything)s or standing) and week >= %(since)s
             order by week desc, rank nulls last, anomaly_id""",
-        {"week": week, "everything": everything},
+        {"week": week, "everything": everything, "since": since},
     )
     return [dict(zip(columns(), row, strict=True)) for row in rows]

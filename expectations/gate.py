@@ -98,27 +98,32 @@ def _unreconciled(connection: psycopg.Connection, forms: list[str]) -> list[str]
 
 
 def _accumulated(connection: psycopg.Connection, mart: Mart, of: Contracts) -> list[str]:
-    """An accumulating mart holds every key that any accepted list of the county has named, once."""
+    """An accumulating mart holds every key that the accepted lists of the pending weeks name, and nothing of a list not accepted."""
     form = of.form(mart.form)
     rows = connection.execute(
         sql.SQL(
-            """with county as (select distinct county_code, max(week) over () as until from pg_temp.pending where form = {form}),
+            """with county as (select distinct county_code from pg_temp.pending where form = {form}),
                listed as (
-                   select c.county_code, count(distinct r.{key}) as keys
-                   from county c
-                   join quality.accepted_submission s on s.county_code = c.county_code and s.form = {form} and s.week <= c.until
-                   join {raw} r on r.submission_id = s.submission_id group by 1),
+                   select distinct p.county_code, r.{key} as key
+                   from pg_temp.pending p
+                   join quality.accepted_submission s using (form, county_code, week)
+                   join {raw} r on r.submission_id = s.submission_id
+                   where p.form = {form}),
+               compared as (
+                   select l.county_code, count(*) as keys, count(m.county_code) as rows
+                   from listed l left join {mart} m on m.county_code = l.county_code and m.{mart_key} = l.key group by 1),
                held as (
-                   select m.county_code, count(*) as rows, count(*) filter (where s.submission_id is null) as strangers
+                   select m.county_code, count(*) filter (where s.submission_id is null) as strangers
                    from county c join {mart} m using (county_code)
                    left join quality.accepted_submission s on s.submission_id = m.submission_id group by 1)
-               select {form}, county_code, coalesce(l.keys, 0), coalesce(h.rows, 0), coalesce(h.strangers, 0)
-               from listed l full join held h using (county_code)
-               where coalesce(l.keys, 0) <> coalesce(h.rows, 0) or h.strangers > 0 order by 2"""
+               select {form}, county_code, coalesce(l.keys, 0), coalesce(l.rows, 0), coalesce(h.strangers, 0)
+               from compared l full join held h using (county_code)
+               where l.keys <> l.rows or h.strangers > 0 order by 2"""
         ).format(
             form=sql.Literal(mart.form),
             raw=sql.Identifier("raw", mart.form.lower()),
             key=sql.Identifier(form.key.name),
+            mart_key=sql.Identifier(mart.key(form)[-1]),
             mart=sql.Identifier("candidate", mart.name),
         )
     ).fetchall()

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 
 import psycopg
 
-from expectations import anomalies, cross_form, dated, gate, reporting_status, results, scope, waivers
+from expectations import anomalies, cross_form, dated, gate, reporting_status, results, scope, waivers, window
 from expectations.marts import Mart, candidates
 from expectations.suites import suite
 from ingestion.contracts import Contracts, contracts
@@ -81,6 +81,7 @@ def judge(
         counts = gate.findings(connection)
         _anomalies(connection, marts, of, run)
         pending = connection.execute("select form, week from pg_temp.pending").fetchall()
+        window.close(connection, of, run)
     evaluated = failed = None
     if great_expectations and pending:
         say("validating marts")

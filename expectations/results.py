@@ -71,6 +71,7 @@ from (
     where not exists (
         select from quality.accepted_submission p
         where p.form = n.form and p.county_code = n.county_code and p.week < n.week and p.rows_loaded > 0
+          and p.week >= case c.across when 'any' then '' when 'same_year' then left(n.week, 4) else to_char(n.as_of_date - 7, 'IYYY-"W"IW') end
           and (c.across = 'any' or c.across = 'same_year' and left(p.week, 4) = left(n.week, 4)
                or c.across = 'week_before' and p.as_of_date = n.as_of_date - 7))
     union all
@@ -141,6 +142,7 @@ left join (
            bool_or(severity = 'error' and status = 'open') as fails
     from quality.finding
     where rule_id in (select rule_id from pg_temp.catalogue where form = '*') and status in ('open', 'waived')
+      and (week, county_code) in (select week, county_code from pg_temp.judging)
     group by 1, 2, 3
 ) f on f.rule_id = c.rule_id and f.week = j.week and f.county_code = j.county_code
 """

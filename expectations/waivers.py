@@ -59,7 +59,9 @@ def apply(connection: psycopg.Connection, today: dt.date) -> None:
     An error that was waived when its form came in stays waived: the form is accepted. A returned form is looked at
     again when the county sends it again, or by `ingestion.rejudge`.
     """
-    for before, after, condition in (("open", "waived", f"{HOLDING} is not null"), ("waived", "open", f"f.severity = 'warning' and {HOLDING} is null")):
+    # from the waivers to the findings: there are few of those and, with the years, many of these
+    held = f"f.finding_id in (select f.finding_id from quality.waiver w join quality.finding f on {HOLDS.format(day='%(today)s')} where f.status = 'open')"
+    for before, after, condition in (("open", "waived", held), ("waived", "open", f"f.severity = 'warning' and {HOLDING} is null")):
         connection.execute(
             f"""update quality.finding f set status = '{after}', waiver_id = {HOLDING}
                 from intake.accepted_submission s

@@ -37,6 +37,7 @@ OUTLIER = {
     "least_spread": 0.02,  # as a rate: figures that hardly move must not make a small step look enormous
     "least_rate": 0.10,
     "least_persons": 100,
+    "window_days": 371,  # 53 weeks: what lies further back is not read
 }
 
 
@@ -276,7 +277,8 @@ def _outlier(form: Form, rule: Rule, names: Names) -> sql.Composed:
                where i.submission_id = any(%(ids)s) and t.change_reason is null and not i.explained
                  and abs(t.{field} - p.{field}) > {least_persons} and abs(t.{field} - p.{field}) > {least_rate} * p.{field}
            ), accepted as (
-               select s.* from intake.accepted_submission s where s.form = {form} and s.rows_loaded > 0
+               select s.* from intake.accepted_submission s, (select to_char(to_date(min(week) || '-1', 'IYYY-"W"IW-ID') - {window_days}, 'IYYY-"W"IW') as since from change) w
+               where s.form = {form} and s.rows_loaded > 0 and s.week >= w.since
            ), own_rate as (
                select c.submission_id, c.row_no, d.rate
                from change c

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import json
 from pathlib import Path
 
 import psycopg
 from psycopg import sql
 
+from ingestion import reference_files
 from ingestion.contracts import Contracts, Form, contracts
-
-REFERENCE = Path(__file__).parent / "reference"
 
 # Columns that every raw table has before the form's own
 LEADING = {
@@ -22,6 +22,7 @@ LEADING = {
 }
 TRAILING = {"change_reason": "text", "extra": "jsonb", "source_text": "jsonb"}
 LOOKED_UP = ("payment_no", "trip_no", "event_no")  # unique over a county's year: INL-002, COT-003, DIS-002
+PEOPLE = ("id_key",)  # looked up over all payments: INL-004, INL-006
 
 
 def raw_columns(form: Form) -> dict[str, str]:
@@ -49,8 +50,16 @@ def synchronise(connection: psycopg.Connection, of: Contracts | None = None) -> 
         for form in sorted((f for f in of.forms if f.code == code), key=lambda f: f.valid_from):
             _raw_table(connection, form)
     _catalogue(connection, of)
-    for path in sorted(REFERENCE.glob("*.csv")):
-        load_reference(connection, path)
+    known = dict(connection.execute("select name, sha256 from ops.reference_file").fetchall())
+    for name, path in reference_files.files().items():
+        digest = hashlib.sha256(path.read_bytes()).hexdigest()
+        if known.get(name) != digest:  # a nation's villages are not loaded again at every start
+            load_reference(connection, path)
+            connection.execute(
+                """insert into ops.reference_file (name, sha256) values (%s, %s)
+                   on conflict (name) do update set (sha256, loaded_at) = (excluded.sha256, clock_timestamp())""",
+                [name, digest],
+            )
 
 
 def _raw_table(connection: psycopg.Connection, form: Form) -> None:
@@ -69,6 +78,8 @@ def _raw_table(connection: psycopg.Connection, form: Form) -> None:
         connection.execute(sql.SQL("comment on table {} is {}").format(table, sql.Literal(f"{form.zh} | {form.en}")))
         if form.key.name in LOOKED_UP or any(r.check == "unique_in_year" for r in form.rules):
             connection.execute(sql.SQL("create index on {} ({})").format(table, sql.Identifier(form.key.name)))
+        for name in columns.keys() & set(PEOPLE):
+            connection.execute(sql.SQL("create index on {} ({})").format(table, sql.Identifier(name)))
     else:
         for name in columns:
             if name not in have:

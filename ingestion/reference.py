@@ -1,4 +1,4 @@
-"""The codes: places, industries and dated limits, read from ``ingestion/reference/*.csv`` without a database.
+"""The codes: places, industries and dated limits, read from CSV files (`ingestion.reference_files`) without a database.
 
 A name is matched exactly against the variants that follow from the official one (短称, dropped 民族 names, retired
 names); nothing is ever matched by likeness. What is not a known variant gets the nearest names offered instead.
@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
 
-FOLDER = Path(__file__).parent / "reference"
+from ingestion import reference_files
 
 _PEOPLES = re.compile(  # names of peoples in the names of townships and counties: 汪甸瑶族乡 is also written 汪甸乡
     "(?:(?:各|壮|瑶|苗|侗|仫佬|毛南|回|京|彝|水|仡佬|满|蒙古|藏|维吾尔|土家|布依|白|傣|哈尼|黎|畲|朝鲜)族)+"
@@ -57,9 +57,11 @@ def tidy(text: str) -> str:
 class Codes:
     """Every code list. Lookups take text as written and give a code, or None where it is no known variant."""
 
-    def __init__(self, folder: Path = FOLDER):
+    def __init__(self, folder: Path | None = None):
+        files = reference_files.files(folder)
+
         def read(name: str) -> list[dict[str, str]]:
-            with (folder / f"{name}.csv").open(encoding="utf-8-sig", newline="") as handle:
+            with files[name].open(encoding="utf-8-sig", newline="") as handle:
                 return list(csv.DictReader(handle))
 
         self.counties = {
@@ -80,6 +82,7 @@ class Codes:
         self._county_industries: dict[str, dict[str, str]] = defaultdict(dict)
         for r in read("county_industries"):
             self._county_industries[r["county_code"]][r["industry_code"]] = r["tier"]
+        self._before = {c.successor: c.code for c in reversed(self.counties.values()) if c.successor}  # else every cell would look through all counties
         self._caps = [
             (r["county_code"], dt.date.fromisoformat(r["valid_from"]), _date(r["valid_to"]), Decimal(r["cap_per_household_yuan"]))
             for r in read("subsidy_caps")
@@ -110,7 +113,7 @@ class Codes:
         chain = [code]
         while successor := self.counties[chain[-1]].successor:
             chain.append(successor)
-        while before := next((c.code for c in self.counties.values() if c.successor == chain[0]), None):
+        while before := self._before.get(chain[0]):
             chain.insert(0, before)
         if on is None:
             return chain[-1]
@@ -183,10 +186,12 @@ class Codes:
         return own + [t + v for t in _township_variants(township) for v in own] if township else own
 
     def townships_of(self, county: str) -> list[str]:
-        return [p.code for p in self.townships.values() if p.county == self._home(county)]
+        home = self._home(county)
+        return [p.code for p in self.townships.values() if p.county == home]
 
     def villages_of(self, county: str) -> list[str]:
-        return [p.code for p in self.villages.values() if p.county == self._home(county)]
+        home = self._home(county)
+        return [p.code for p in self.villages.values() if p.county == home]
 
     def county_of(self, code: str | None) -> str | None:
         """County code of a village or township code; None for a code that is in no list."""
@@ -205,7 +210,8 @@ class Codes:
             pool = list(self.industries.values())
         else:
             places = self.townships if kind == "township" else self.villages
-            pool = [p.name for p in places.values() if p.county == self._home(county)]
+            home = self._home(county)
+            pool = [p.name for p in places.values() if p.county == home]
         return difflib.get_close_matches(tidy(text), list(dict.fromkeys(pool)), count, 0.3)
 
     # Industries and dated limits
@@ -234,10 +240,14 @@ class Codes:
         return next((rate for day, rate in reversed(self._targets) if day <= on and day.year == on.year), None)
 
 
-@functools.cache
 def codes() -> Codes:
-    """The project's own code lists, read once a process."""
-    return Codes()
+    """The code lists that hold, read once a process."""
+    return _read_once(reference_files.folder())
+
+
+@functools.cache
+def _read_once(folder: Path) -> Codes:
+    return Codes(folder)
 
 
 def _date(text: str) -> dt.date | None:

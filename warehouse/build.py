@@ -17,8 +17,8 @@ from pathlib import Path
 
 import psycopg
 
+from ingestion import reference_files
 from ingestion.contracts import contracts
-from ingestion.raw_tables import REFERENCE
 from warehouse import database
 from warehouse.dbt_sources import PROJECT, forms_of_marts, project
 from warehouse.locks import BUILD as BUILD_LOCK
@@ -93,13 +93,18 @@ def _built_week(connection: psycopg.Connection) -> str:
 
 def _project_hash(project: Path = PROJECT) -> str:
     """Two SHA-256 joined by a colon: of the dbt project and of the reference data."""
-    digests = []
-    for folder in (project, REFERENCE):
-        digest = hashlib.sha256()
-        for path in sorted(p for p in folder.rglob("*") if p.suffix in (".sql", ".yml", ".yaml", ".csv")):
-            digest.update(str(path.relative_to(folder)).encode() + b"\0" + path.read_bytes() + b"\0")
-        digests.append(digest.hexdigest())
-    return ":".join(digests)
+    models = sorted(p for p in project.rglob("*") if p.suffix in (".sql", ".yml", ".yaml", ".csv"))
+    return ":".join(
+        _digest(named)
+        for named in ({str(p.relative_to(project)): p for p in models}, {p.name: p for p in reference_files.files().values()})
+    )
+
+
+def _digest(files: dict[str, Path]) -> str:
+    digest = hashlib.sha256()
+    for name, path in files.items():
+        digest.update(name.encode() + b"\0" + path.read_bytes() + b"\0")
+    return digest.hexdigest()
 
 
 def _standing(connection: psycopg.Connection, project_hash: str, full_refresh: bool) -> tuple[bool, bool]:
@@ -121,7 +126,40 @@ def _standing(connection: psycopg.Connection, project_hash: str, full_refresh: b
 
 BUILT_WEEK = "select coalesce((select publish_week from ops.build_run where succeeded order by build_run_id desc limit 1), '')"
 
+# The slices that follow from the pending ones; looked up from where they stand, so that history is not read
 FOLLOWERS = """
+with level_form as (select unnest(%(level)s::text[]) as form),
+changed as (
+    select p.form, p.county_code, p.week,
+           (select f.week from intake.accepted_submission f
+            where f.form = p.form and f.county_code = p.county_code and f.week > p.week and f.week <= %(week)s and f.rows_loaded > 0
+            order by f.week limit 1) as next_own
+    from ops.pending_slice p join level_form using (form)
+    where not p.built and p.week <= %(week)s
+),
+weeks as (
+    select to_char(d, 'IYYY-"W"IW') as week
+    from (select min(week) as first from (select week from changed union all select nullif(%(built)s, '')) w) f,
+         generate_series(to_date(f.first || '-1', 'IYYY-"W"IW-ID'), to_date(%(week)s || '-1', 'IYYY-"W"IW-ID'), interval '7 days') d
+),
+followers as (
+    -- the weeks that carry the changed figures forward, and the next own one, whose increments rest on them
+    select c.form, c.county_code, w.week
+    from changed c join weeks w on w.week > c.week and (c.next_own is null or w.week <= c.next_own)
+    union
+    -- weeks that were not there when the last build ran
+    select l.form, c.county_code, w.week
+    from weeks w cross join level_form l cross join (select distinct county_code from reference.counties) c
+    where w.week > %(built)s and exists (
+        select from intake.accepted_submission f
+        where f.form = l.form and f.county_code = c.county_code and f.week <= w.week and f.rows_loaded > 0)
+)
+insert into ops.pending_slice (form, county_code, week)
+select form, county_code, week from followers
+on conflict (form, county_code, week) do update set built = false where pending_slice.built
+"""
+
+EVERYTHING = """
 with level_form as (select unnest(%(level)s::text[]) as form),
 figures as (
     select form, county_code, week from intake.accepted_submission where rows_loaded > 0 and week <= %(week)s
@@ -132,25 +170,10 @@ weeks as (
     from (select min(week) as first from first_week) f,
          generate_series(to_date(f.first || '-1', 'IYYY-"W"IW-ID'), to_date(%(week)s || '-1', 'IYYY-"W"IW-ID'), interval '7 days') d
 ),
-changed as (
-    select p.form, p.county_code, p.week,
-           (select min(f.week) from figures f where (f.form, f.county_code) = (p.form, p.county_code) and f.week > p.week) as next_own
-    from ops.pending_slice p join level_form using (form)
-    where not p.built and p.week <= %(week)s
-),
 followers as (
-    -- the weeks that carry the changed figures forward, and the next own one, whose increments rest on them
-    select c.form, c.county_code, w.week
-    from changed c join weeks w on w.week > c.week and (c.next_own is null or w.week <= c.next_own)
+    select f.form, f.county_code, w.week from first_week f join weeks w on w.week >= f.week
     union
-    -- weeks that were not there when the last build ran
-    select f.form, f.county_code, w.week
-    from first_week f join weeks w on w.week >= f.week
-    where w.week > %(built)s
-    union
-    select f.form, f.county_code, w.week from first_week f join weeks w on w.week >= f.week where %(everything)s
-    union
-    select form, county_code, week from figures where %(everything)s
+    select form, county_code, week from figures
 )
 insert into ops.pending_slice (form, county_code, week)
 select form, county_code, week from followers
@@ -161,7 +184,7 @@ on conflict (form, county_code, week) do update set built = false where pending_
 def _note_followers(connection: psycopg.Connection, week: str, *, everything: bool) -> None:
     of = contracts()
     level = [code for code in of.codes if of.form(code).listing == "level"]
-    connection.execute(FOLLOWERS, {"week": week, "level": level, "everything": everything, "built": _built_week(connection)})
+    connection.execute(EVERYTHING if everything else FOLLOWERS, {"week": week, "level": level, "built": _built_week(connection)})
 
 
 def _open_run(connection: psycopg.Connection, week: str, project_hash: str, full_refresh: bool) -> tuple[int | None, int, list[str]]:

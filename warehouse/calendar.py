@@ -104,8 +104,12 @@ def publish_week(connection: psycopg.Connection, now: dt.datetime, timezone: Zon
     """
     exceptions = read_exceptions(connection)
     ready = lambda week: (due_at(week, EVERY_COUNTY, exceptions, timezone) <= now) if due else as_of_date(week) < now.astimezone(timezone).date()  # noqa: E731
-    weeks = connection.execute("select distinct week from intake.accepted_submission order by week desc")
-    return next((week for (week,) in weeks if ready(week)), None)
+    before = "9999"
+    while found := connection.execute("select week from intake.accepted_submission where week < %s order by week desc limit 1", [before]).fetchone():
+        (before,) = found  # from the newest backwards: those not yet ready are few, those behind them are not read
+        if ready(before):
+            return before
+    return None
 
 
 def expected_forms(county: County, week: str, of: Contracts | None = None) -> list[str]:

@@ -16,7 +16,8 @@ from typing import Any
 import yaml
 
 from ingestion.contracts import Contracts, Field, Form, contracts
-from ingestion.raw_tables import REFERENCE, raw_columns
+from ingestion.raw_tables import raw_columns
+from ingestion.reference_files import BUILT_IN
 from warehouse.settings import REPOSITORY, Settings
 
 PROJECT = REPOSITORY / "dbt_project"
@@ -199,7 +200,7 @@ def _sources(of: Contracts) -> str:
         }
         for code in of.codes
     ]
-    reference = [{"name": path.stem} for path in sorted(REFERENCE.glob("*.csv"))]
+    reference = [{"name": path.stem} for path in sorted(BUILT_IN.glob("*.csv"))]
     return _yaml({
         "sources": [
             {"name": "raw", "schema": "raw", "tables": raw},

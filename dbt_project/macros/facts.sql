@@ -42,9 +42,14 @@ where slice.form = '{{ form }}'
     {%- set form = model.config.get('meta', {}).get('form') -%}
     {%- if form and is_incremental() -%}
         {%- if model.config.meta.get('accumulating') -%}
-            delete from {{ this }} where county_code in (
-                select county_code from {{ ref('int_reporting__slice') }} where form = '{{ form }}'
-            )
+            {#- the model replaces a county's rows; one without any list left brings none to replace them with -#}
+            delete from {{ this }} as fact
+            where
+                fact.county_code in (select county_code from {{ ref('int_reporting__slice') }} where form = '{{ form }}')
+                and not exists (
+                    select 1 from {{ source('intake', 'accepted_submission') }} as s
+                    where s.form = '{{ form }}' and s.county_code = fact.county_code and s.rows_loaded > 0
+                )
         {%- else -%}
             delete from {{ this }} as fact using {{ ref('int_reporting__slice') }} as slice
             where slice.form = '{{ form }}' and fact.county_code = slice.county_code and fact.week = slice.week

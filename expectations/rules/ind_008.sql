@@ -5,10 +5,9 @@
 -- A household counts once for an industry, however often it was paid. The lists must be complete from the first week
 -- of the year for which any county sent one: with a list missing the sums say nothing about the weekly report.
 with first_list as (
-    select left(week, 4) as year, min(as_of_date) as as_of_date
-    from quality.accepted_submission
-    where form = 'IND02'
-    group by 1
+    select y.year, (select min(s.as_of_date) from quality.accepted_submission s
+                    where s.form = 'IND02' and s.week between y.year || '-W01' and y.year || '-W53') as as_of_date
+    from (select distinct left(week, 4) as year from pg_temp.judging) y
 ), report as (
     select s.*, f.as_of_date as first_as_of_date
     from pg_temp.judging j
@@ -26,7 +25,9 @@ with first_list as (
     select l.county_code, left(l.week, 4) as year, p.industry, p.paid_date, p.household_key, p.amount
     from quality.accepted_submission l
     join raw.ind02 p on p.submission_id = l.submission_id
-    where l.form = 'IND02' and l.county_code in (select county_code from judged)
+    where l.form = 'IND02'
+      and (l.county_code, left(l.week, 4)) in (select county_code, left(week, 4) from judged)
+      and l.week >= (select min(left(week, 4)) from judged)
 ), listed as (
     select j.submission_id, p.industry, sum(p.amount) as amount, count(distinct p.household_key) as households
     from judged j

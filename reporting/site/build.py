@@ -18,7 +18,7 @@ import psycopg
 from psycopg import sql
 
 from ingestion.contracts import contracts
-from reporting.site import addresses, charts, dashboards, data, figures
+from reporting.site import addresses, charts, dashboards, data, figures, span
 from reporting.site.data import Facts
 from warehouse.dbt_sources import forms_of_marts
 from warehouse.roles import AUDITOR, as_role
@@ -52,12 +52,15 @@ def build_site(connection: psycopg.Connection, settings: Settings, progress: Pro
 
 def _build(connection: psycopg.Connection, settings: Settings, say: Callable[[str], None]) -> Path:
     say("reading quality, intake and published marts")
-    facts = data.load(connection, settings.timezone)
-    published, carried = figures.load_figures(connection, (facts.publication or {}).get("week"))
     folder = settings.reports / "quality"
+    weeks = span.weeks(connection, folder)
+    first_publication, stood = span.first_publication(connection, folder)
+    facts = data.load(connection, settings.timezone, weeks, first_publication)
+    published, carried = figures.load_figures(connection, (facts.publication or {}).get("week"), weeks[0] if weeks else "")
     draft = settings.reports / f".quality.{uuid.uuid4().hex[:8]}"
     try:
         site = Site(connection, settings, facts, published, carried, draft)
+        site.standing, site.first_publication, site.stood = folder, first_publication, stood
         say("writing pages")
         site.write()
         _put_in_place(draft, folder)
@@ -79,6 +82,7 @@ class Site:
     def __init__(self, connection: psycopg.Connection, settings: Settings, facts: Facts, published: list[figures.Headline], carried: list[dict], root: Path):
         self.connection, self.settings, self.facts, self.root, self.count = connection, settings, facts, root, 0
         self.published, self.carried = published, carried
+        self.standing, self.first_publication, self.stood = settings.reports / "quality", 1, 0  # the pages there are; the ledger's first line to write
         environment = jinja2.Environment(
             loader=jinja2.FileSystemLoader(HERE / "templates"), autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined,
             extensions=["jinja2.ext.loopcontrols"],
@@ -116,11 +120,11 @@ class Site:
         if not self.facts.week:
             self.page("index.html", "empty.html", title="尚无数据", home=self.settings.home)
             return
-        self.weeks()
         self.counties()
         self.rules()
         self.finder()
         self.ledger()
+        self.weeks()
         self.stars()
         self.charts()
         self.page("anomalies.html", "anomalies.html", title="异常数字", weeks=self.anomaly_weeks())
@@ -206,7 +210,9 @@ class Site:
             rows.append(view)
             for number, pages, codes in _paged(list(self.facts.counties), MAP_COUNTIES):
                 self.page(_numbered(f"weeks/{week}", number), "week.html", title=week, codes=codes, number=number, pages=pages, base=week, **view)
-        self.page("weeks.html", "weeks.html", title="各周", rows=rows, trend=self.trend())
+        run, standing = self.facts.run, {p["publication_id"]: p["submissions"] for p in self.facts.publications}
+        earlier = span.keep(self.standing, self.root, {"check_run": run["check_run_id"] if run else 0, "standing": standing})
+        self.page("weeks.html", "weeks.html", title="各周", rows=rows, trend=self.trend(), earlier=earlier)
 
     def change(self) -> dict[str, int] | None:
         """The week's findings against the weeks before: new, persisting, reopened, and what is gone. None in the first week."""
@@ -305,7 +311,7 @@ class Site:
     def ledger(self) -> None:
         marts = self.mart_changes()
         opened, closed = self.submission_changes()
-        standing = 0
+        standing = self.stood
         for publication in self.facts.publications:
             number = publication["publication_id"]
             standing += len(opened.get(number, [])) - len(closed.get(number, []))
@@ -338,10 +344,10 @@ class Site:
             week = sql.SQL("week") if "week" in tables[table] else sql.SQL("''")
             query = sql.SQL(
                 """select n, week, sum(opened), sum(closed) from (
-                     select opened_in as n, {week} as week, count(*) as opened, 0 as closed from store.{table} group by 1, 2
-                     union all select closed_in, {week}, 0, count(*) from store.{table} where closed_in is not null group by 1, 2) x
+                     select opened_in as n, {week} as week, count(*) as opened, 0 as closed from store.{table} where opened_in >= {first} group by 1, 2
+                     union all select closed_in, {week}, 0, count(*) from store.{table} where closed_in >= {first} group by 1, 2) x
                    group by 1, 2 order by 1, 2 desc"""
-            ).format(week=week, table=sql.Identifier(table))
+            ).format(week=week, table=sql.Identifier(table), first=sql.Literal(self.first_publication))
             for number, of_week, opened, closed in self.connection.execute(query):
                 changes.setdefault(number, []).append((table, of_week or "", int(opened), int(closed)))
         return changes
@@ -352,9 +358,12 @@ class Site:
         for number, end, *about in self.connection.execute(
             """select p.opened_in, p.closed_in, s.week, s.county_code, s.form, s.version, s.state, s.rows_loaded, s.submission_id, f.original_name
                from store.publication_submission p join intake.submission s using (submission_id) join intake.file f using (file_id)
-               order by s.week desc, s.county_code, s.form"""
+               where p.opened_in >= %(first)s or p.closed_in >= %(first)s
+               order by s.week desc, s.county_code, s.form""",
+            {"first": self.first_publication},
         ):
-            opened.setdefault(number, []).append(about)
+            if number >= self.first_publication:
+                opened.setdefault(number, []).append(about)
             if end is not None:
                 closed.setdefault(end, []).append(about)
         return opened, closed

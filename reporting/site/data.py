@@ -87,22 +87,25 @@ class Facts:
         return self.publications[-1] if self.publications else None
 
 
-def load(connection: psycopg.Connection, zone: ZoneInfo) -> Facts:
-    """Read all of it in the caller's transaction. An empty warehouse gives empty lists, never an error."""
+def load(connection: psycopg.Connection, zone: ZoneInfo, weeks: list[str], since_publication: int = 1) -> Facts:
+    """Read all there is of some weeks, and the publications from a number on, in the caller's transaction. An empty warehouse gives empty lists, never an error."""
     known, lists = contracts(), codes()
-    facts = Facts(_counties(connection, lists), [known.form(c) for c in known.codes])
-    _statuses(connection, facts)
+    connection.execute("select set_config('warehouse.weeks_from', %s, true)", [weeks[0] if weeks else ""])
+    facts = Facts(_counties(connection, lists, weeks), [known.form(c) for c in known.codes])
+    _statuses(connection, facts, weeks)
     _rules(connection, facts, known)
-    _findings(connection, facts, known, lists, zone)
-    _results(connection, facts)
-    _ledger(connection, facts, zone)
-    load_anomalies(connection, facts, known, lists)
+    _findings(connection, facts, known, lists, zone, weeks)
+    _results(connection, facts, weeks)
+    _ledger(connection, facts, zone, weeks, since_publication)
+    load_anomalies(connection, facts, known, lists, weeks)
     for week, county, read, loaded, rejected in connection.execute(
         """select week, county_code, sum(rows_read), sum(rows_loaded), sum(rows_rejected) from intake.submission
-           where week is not null and county_code is not null group by 1, 2"""
+           where week = any(%s) and county_code is not null group by 1, 2""",
+        [weeks],
     ):
         facts.rows[week, county] = (int(read), int(loaded), int(rejected))
-    facts.files = Counter(dict(connection.execute("select coalesce(outcome, 'waiting'), count(*) from intake.file group by 1").fetchall()))
+    if not weeks:
+        facts.files = Counter(dict(connection.execute("select coalesce(outcome, 'waiting'), count(*) from intake.file group by 1").fetchall()))
     judged = facts.run["publish_week"] if facts.run else None
     facts.week = judged or (facts.publication or {}).get("week") or (facts.weeks[-1] if facts.weeks else None)
     if facts.week and facts.week not in facts.weeks:
@@ -110,18 +113,20 @@ def load(connection: psycopg.Connection, zone: ZoneInfo) -> Facts:
     return facts
 
 
-def _counties(connection: psycopg.Connection, lists: Codes) -> dict[str, str]:
+def _counties(connection: psycopg.Connection, lists: Codes, weeks: list[str]) -> dict[str, str]:
     """Counties in being, and any other code that something was reported under."""
     standing = [c.code for c in lists.counties.values() if c.valid_to is None]
-    told = [c for (c,) in connection.execute("select distinct county_code from quality.reporting_status")]
+    told = [c for (c,) in connection.execute("select distinct county_code from quality.reporting_status where week = any(%s)", [weeks])]
     return {code: lists.county_name(code) for code in sorted({*standing, *told})}
 
 
-def _statuses(connection: psycopg.Connection, facts: Facts) -> None:
+def _statuses(connection: psycopg.Connection, facts: Facts, weeks: list[str]) -> None:
     for week, county, form, status, punctual in connection.execute(
         """select r.week, r.county_code, r.form, r.status,
                   r.status in ('on_time', 'empty') and coalesce(s.received_at <= r.due_at, r.status = 'on_time')
-           from quality.reporting_status r left join intake.submission s using (submission_id)"""
+           from quality.reporting_status r left join intake.submission s using (submission_id)
+           where r.week = any(%s)""",
+        [weeks],
     ):
         facts.status[week, county, form] = Status(status, punctual)
     facts.weeks = sorted({week for week, _, _ in facts.status})
@@ -144,7 +149,7 @@ def _rules(connection: psycopg.Connection, facts: Facts, known: Contracts) -> No
         }  # fmt: skip
 
 
-def _findings(connection: psycopg.Connection, facts: Facts, known: Contracts, lists: Codes, zone: ZoneInfo) -> None:
+def _findings(connection: psycopg.Connection, facts: Facts, known: Contracts, lists: Codes, zone: ZoneInfo, weeks: list[str]) -> None:
     rows = connection.execute(
         """select f.finding_id, f.rule_id, f.severity, f.stage, coalesce(f.week, '') as week, coalesce(f.county_code, '') as county,
                   coalesce(f.form, '') as form, f.member, f.sheet, f.cell, f.row_key, f.field, f.value, f.expected, f.difference,
@@ -154,7 +159,9 @@ def _findings(connection: psycopg.Connection, facts: Facts, known: Contracts, li
            join quality.finding_life l using (finding_id)
            left join intake.submission s using (submission_id)
            left join intake.file i on i.file_id = coalesce(f.file_id, s.file_id)
-           order by f.week desc nulls last, f.severity, f.county_code, f.form, f.rule_id, f.finding_id"""
+           where f.week = any(%s) or f.week is null
+           order by f.week desc nulls last, f.severity, f.county_code, f.form, f.rule_id, f.finding_id""",
+        [weeks],
     )
     names = [c.name for c in rows.description]
     forms = {code: known.form(code) for code in known.codes}
@@ -195,28 +202,28 @@ def _label(form: Form | None, key: str, lists: Codes) -> str:
     return lists.industries.get(key, key) if form.key.codes == "industry" else key
 
 
-def _results(connection: psycopg.Connection, facts: Facts) -> None:
+def _results(connection: psycopg.Connection, facts: Facts, weeks: list[str]) -> None:
     gravity = {status: n for n, status in enumerate(("not_applicable", "not_evaluable", "pass", "pass_with_violations", "error", "fail"))}
     results: dict[str, dict[tuple[str, str], str]] = defaultdict(dict)
     counts: dict[str, Counter] = defaultdict(Counter)
     for rule, week, county, status, number in connection.execute(
-        "select rule_id, week, county_code, status, count(*) from quality.check_result_current group by 1, 2, 3, 4"
+        "select rule_id, week, county_code, status, count(*) from quality.check_result_current where week = any(%s) group by 1, 2, 3, 4", [weeks]
     ):
         counts[rule][status] += number
         have = results[rule].get((week, county))
         if have is None or gravity[status] > gravity[have]:
             results[rule][week, county] = status
     for rule, week, county, number in connection.execute(
-        "select rule_id, week, county_code, count(*) from quality.check_grid where status = 'missing' group by 1, 2, 3"
+        "select rule_id, week, county_code, count(*) from quality.check_grid where status = 'missing' and week = any(%s) group by 1, 2, 3", [weeks]
     ):
         counts[rule]["missing"] += number
         results[rule][week, county] = "missing"  # nothing is worse than not to know
     facts.results, facts.result_counts = dict(results), dict(counts)
 
 
-def _ledger(connection: psycopg.Connection, facts: Facts, zone: ZoneInfo) -> None:
-    def records(query: str) -> list[dict[str, Any]]:
-        cursor = connection.execute(query)
+def _ledger(connection: psycopg.Connection, facts: Facts, zone: ZoneInfo, weeks: list[str], since_publication: int) -> None:
+    def records(query: str, *values: Any) -> list[dict[str, Any]]:
+        cursor = connection.execute(query, values)
         names = [c.name for c in cursor.description]
         found = [dict(zip(names, row, strict=True)) for row in cursor]
         for one in found:
@@ -227,9 +234,10 @@ def _ledger(connection: psycopg.Connection, facts: Facts, zone: ZoneInfo) -> Non
 
     facts.publications = records(
         """select p.*, c.verdict, c.errors, c.warnings, c.judged_at from store.publication p
-           left join quality.check_run c using (check_run_id) order by publication_id"""
+           left join quality.check_run c using (check_run_id) where publication_id >= %s order by publication_id""",
+        since_publication,
     )
-    facts.punctuality = {(p["week"], p["county_code"]): p for p in records("select * from quality.punctuality")}
+    facts.punctuality = {(p["week"], p["county_code"]): p for p in records("select * from quality.punctuality where week = any(%s)", weeks)}
     runs = records("select * from quality.check_run where finished_at is not null order by check_run_id desc limit 1")
     facts.run = runs[0] if runs else None
     facts.waivers = records("select * from quality.waiver order by waiver_id desc")
@@ -262,9 +270,9 @@ def _revisions(facts: Facts, rows: list[dict[str, Any]]) -> None:
         facts.revisions.setdefault(one["publication_id"], []).append(one)
 
 
-def load_anomalies(connection: psycopg.Connection, facts: Facts, known: Contracts, lists: Codes) -> None:
+def load_anomalies(connection: psycopg.Connection, facts: Facts, known: Contracts, lists: Codes, weeks: list[str]) -> None:
     """What stands out or was judged, with names in place of codes."""
-    facts.anomalies = listing(connection, everything=True)
+    facts.anomalies = listing(connection, everything=True, since=weeks[0] if weeks else "")
     for one in facts.anomalies:
         form = known.form(one["form"])
         one["form_zh"] = form.zh

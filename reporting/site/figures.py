@@ -88,10 +88,10 @@ def headlines() -> list[Headline]:
     ]
 
 
-def load_figures(connection: psycopg.Connection, week: str | None) -> tuple[list[Headline], list[dict]]:
+def load_figures(connection: psycopg.Connection, week: str | None, since: str = "") -> tuple[list[Headline], list[dict]]:
     """Headlines that are published, with their figures by week and county, and every slice that ``week`` carries.
 
-    Reads the latest publication (or the one the session is set to). Figures without a week stand under ``week``.
+    Weeks before ``since`` are left out. Reads the latest publication (or the one the session is set to). Figures without a week stand under ``week``.
     """
     columns: dict[str, set[str]] = defaultdict(set)
     for view, column in connection.execute("select table_name, column_name from information_schema.columns where table_schema = 'marts'"):
@@ -102,19 +102,20 @@ def load_figures(connection: psycopg.Connection, week: str | None) -> tuple[list
         headline.measures = [m for m in headline.measures if have.issuperset(m.needs)]
         if "county_code" in have and headline.measures and week:
             headline.weekly = "week" in have
-            _fill(connection, headline, week, "carried_from_week" in have)
+            _fill(connection, headline, week, "carried_from_week" in have, since)
             if headline.totals:
                 found.append(headline)
     return found, _carried(connection, columns, week) if week else []
 
 
-def _fill(connection: psycopg.Connection, headline: Headline, week: str, carries: bool) -> None:
-    query = sql.SQL("select {week}, county_code, {carried}, {measures} from marts.{mart} where {where} group by 1, 2").format(
+def _fill(connection: psycopg.Connection, headline: Headline, week: str, carries: bool, since: str) -> None:
+    query = sql.SQL("select {week}, county_code, {carried}, {measures} from marts.{mart} where {where} and {in_time} group by 1, 2").format(
         week=sql.SQL("week") if headline.weekly else sql.Literal(week),
         carried=sql.SQL("max(carried_from_week)" if carries else "null"),
         measures=sql.SQL(", ").join(sql.SQL(f"{m.value}, {m.over or 'null'}") for m in headline.measures),
         mart=sql.Identifier(headline.mart),
         where=sql.SQL(headline.where),
+        in_time=sql.SQL("week >= {}").format(sql.Literal(since)) if headline.weekly else sql.SQL("true"),
     )
     for own_week, county, carried, *values in connection.execute(query):
         headline.totals[own_week, county] = list(zip(values[::2], values[1::2], strict=True))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import statistics
 import subprocess
 import sys
@@ -94,6 +95,50 @@ def _resident(root: int) -> int:
     return sum(sizes.get(pid, 0) for pid in ours)
 
 
+class Watch:
+    """Peak of the proportional set size (PSS: shared pages count once) of processes with all their children, in MB.
+
+    ``roots`` are process numbers; one that ends is no longer counted. Needs /proc. Use it as a context manager.
+    """
+
+    def __init__(self, *roots: int, seconds: float = 0.5) -> None:
+        self.roots, self.seconds, self.peak = list(roots), seconds, 0.0
+        self._done = threading.Event()
+        self._thread = threading.Thread(target=self._look, daemon=True)
+
+    def __enter__(self) -> Watch:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_) -> None:
+        self._done.set()
+        self._thread.join()
+
+    def _look(self) -> None:
+        while not self._done.wait(self.seconds):
+            self.peak = max(self.peak, sum(map(_proportional, _family(self.roots))) / 2**20)
+
+
+def _family(roots: list[int]) -> set[int]:
+    parents: dict[int, int] = {}
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            with contextlib.suppress(OSError, ValueError, IndexError):
+                parents[int(entry.name)] = int((entry / "stat").read_text().rpartition(")")[2].split()[1])
+    ours = set(roots)
+    while more := {pid for pid, parent in parents.items() if parent in ours} - ours:
+        ours |= more
+    return ours
+
+
+def _proportional(pid: int) -> int:
+    with contextlib.suppress(OSError, ValueError):
+        for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
+            if line.startswith("Pss:"):
+                return int(line.split()[1]) * 1024
+    return 0
+
+
 # ---------------------------------------------------------------- databases
 
 
@@ -107,14 +152,18 @@ class Workshop:
         self._lock = threading.Lock()
 
     @contextlib.contextmanager
-    def home(self) -> Iterator[Settings]:
-        """A home with an empty database; both are gone afterwards."""
+    def home(self, like: Settings | None = None) -> Iterator[Settings]:
+        """A home with an empty database, or a copy of another that nobody is connected to; both are gone afterwards."""
         with self._lock:
             self._count += 1
             name = f"bench_{self._count}"
         with psycopg.connect(self.server.url("postgres"), autocommit=True) as admin:
-            admin.execute(f"create database {name}")
+            origin = like.url.rpartition("/")[2] if like else ""
+            admin.execute("select pg_terminate_backend(pid) from pg_stat_activity where datname = %s", [origin])  # dbt keeps a session
+            admin.execute(f"create database {name}" + (f" template {origin} strategy file_copy" if like else ""))
         settings = replace(Settings.from_environment(), home=self.folder / name, url=self.server.url(name))
+        if like:
+            shutil.copytree(like.home, settings.home)
         settings.prepare()
         database.start(settings)
         try:
@@ -122,6 +171,7 @@ class Workshop:
         finally:
             with psycopg.connect(self.server.url("postgres"), autocommit=True) as admin:
                 admin.execute(f"drop database {name} with (force)")
+            shutil.rmtree(settings.home, ignore_errors=True)
 
 
 @contextlib.contextmanager

@@ -1,21 +1,24 @@
-"""Long payout lists against the fastest way to read their cells and one bare COPY, and against pandas."""
+"""Long payout lists against the fastest way to read their cells and one bare COPY, against pandas, and against dlt."""
 
 from __future__ import annotations
 
 import gc
 from collections.abc import Iterator
+import subprocess
+import sys
 from pathlib import Path
 
 import psycopg
 from python_calamine import CalamineWorkbook
 
-from tests.benchmarks import payouts
+from demo import payouts
 from tests.benchmarks.figure import Figure, Workshop, against, peak_megabytes, seconds, within
 from tests.benchmarks.loading import load_all, receive_one
 from warehouse import database
 
 PIECE = 1 << 20
 TABLES = ("raw.ind02", "raw.personal")  # the rows, and what is sealed of them
+DLT = ("dlt[postgres]==1.31.0", "pandas==3.1.1", "openpyxl==3.1.5")  # the peer's own environment; pandas as in our lock
 
 
 def workbook(shop: Workshop, samples: int, rows: int = 100_000) -> list[Figure]:
@@ -32,12 +35,15 @@ def workbook(shop: Workshop, samples: int, rows: int = 100_000) -> list[Figure]:
     fastest = min(reading, key=lambda name: sorted(reading[name])[len(reading[name]) // 2])
     peer = [a + b for a, b in zip(reading[fastest], copying, strict=True)]
     slow = [seconds(lambda: _pandas(shop, path)) for _ in range(min(samples, 2))]
+    python = _environment(shop.folder / "dlt")
+    other = [_dlt(shop, python, path, n) for n in range(min(samples, 2))]
     with shop.home() as settings:
         memory = peak_megabytes(["tests.benchmarks.loading", str(path)], {"WAREHOUSE_HOME": str(settings.home), "WAREHOUSE_URL": settings.url})
     return [
         against("payouts_xlsx", 2.0, ours, peer, rows=rows, peer_is=f"{fastest} + one COPY into the same table with its keys"),
         against("payouts_xlsx_pandas", 0.125, ours[: len(slow)], slow, rows=rows, peer_is="pandas.read_excel (openpyxl) + to_sql"),
-        within("payouts_xlsx_memory", 600, [memory], "MB", rows=rows, of="loader and readers, without the database server"),
+        against("payouts_xlsx_dlt", 1.0, ours[: len(other)], other, rows=rows, peer_is=f"{DLT[0]} with pandas (openpyxl) into PostgreSQL, without a check"),
+        within("payouts_xlsx_memory", 600, [memory], "MB", rows=rows, of="loader and readers as `warehouse cycle` has them, without the database server"),
     ]
 
 
@@ -49,7 +55,7 @@ def text(shop: Workshop, samples: int, rows: int = 1_000_000) -> list[Figure]:
         memory = peak_megabytes(["tests.benchmarks.loading", str(path)], {"WAREHOUSE_HOME": str(settings.home), "WAREHOUSE_URL": settings.url})
     return [
         against("payouts_csv", 2.5, [a for a, _ in pairs], [b for _, b in pairs], rows=rows, peer_is="one COPY into the same table with its keys"),
-        within("payouts_csv_memory", 1000, [memory], "MB", rows=rows, of="loader and readers, without the database server"),
+        within("payouts_csv_memory", 1000, [memory], "MB", rows=rows, of="loader and readers as `warehouse cycle` has them, without the database server"),
     ]
 
 
@@ -100,3 +106,21 @@ def _pandas(shop: Workshop, path: Path) -> None:
         engine = create_engine(settings.url.replace("postgresql://", "postgresql+psycopg2://"))
         frame.to_sql("payouts", engine, index=False, chunksize=10_000)
         engine.dispose()
+
+
+def _environment(folder: Path) -> Path:
+    """The interpreter of a throwaway environment with dlt: it belongs to no lock of ours."""
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", folder], check=True)
+    python = folder / "bin" / "python"
+    subprocess.run([sys.executable, "-m", "uv", "pip", "install", "-q", "--python", python, *DLT], check=True)
+    return python
+
+
+def _dlt(shop: Workshop, python: Path, path: Path, number: int) -> float:
+    with shop.home() as settings:
+        arguments = [python, Path(__file__).with_name("dlt_peer.py"), path, settings.url, shop.folder / f"dlt-{number}"]
+        done = subprocess.run(list(map(str, arguments)), capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr[-2000:]
+        with database.connect(settings) as connection:
+            assert connection.execute("select count(*) from payouts.payouts").fetchone()[0] > 0
+        return float(done.stdout.split()[-1])

@@ -9,10 +9,11 @@ from pathlib import Path
 
 import psycopg
 
+from demo.payouts import RECEIVED
 from ingestion.load import LoadResult, load
 from ingestion.receive import receive
-from tests.benchmarks.payouts import RECEIVED
 from warehouse import database
+from warehouse.cycle import load_batch
 from warehouse.settings import Settings
 
 
@@ -25,8 +26,9 @@ def receive_one(connection: psycopg.Connection, settings: Settings, path: Path) 
 
 
 def load_all(connection: psycopg.Connection, settings: Settings, rows: int | None = None) -> LoadResult:
-    """Load what waits. Raises AssertionError unless ``rows`` rows were accepted without a finding."""
-    result = load(connection, settings)
+    """Load what waits as a task of the DAG does. Raises AssertionError unless ``rows`` rows were accepted without a finding."""
+    waiting = connection.execute("select file_id from intake.file where outcome is null order by received_at, file_id").fetchall()
+    result = load_batch(connection, settings, [number for (number,) in waiting])
     assert rows is None or (result.rows_loaded, result.findings) == (rows, 0), result
     return result
 
@@ -35,4 +37,4 @@ if __name__ == "__main__":
     own = Settings.from_environment()
     with database.connect(own) as opened:
         receive_one(opened, own, Path(sys.argv[1]))
-        load_all(opened, own)
+        load(opened, own)  # as `warehouse cycle` does, with readers of its own

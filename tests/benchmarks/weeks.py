@@ -1,8 +1,8 @@
-"""A city's weeks: one workbook, a whole cycle, a correction deep in history, all rules, and what a reader waits."""
+"""A city's weeks: one workbook, a whole cycle, a correction, all rules and what a reader waits, with more and more history behind."""
 
 from __future__ import annotations
 
-import csv
+import contextlib
 import datetime as dt
 import json
 import os
@@ -11,9 +11,12 @@ import statistics
 import subprocess
 import sys
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 
-from demo.generate import DemoSet, write_week
+from demo.generate import DemoSet, write_demo, write_week
+from demo.history import deepen
+from demo.reference import write_reference
 from ingestion.reading import read_file
 from tests.benchmarks.figure import Figure, Workshop, against, processor_seconds, seconds, within
 from warehouse import database
@@ -21,8 +24,20 @@ from warehouse.calendar import as_of_date
 from warehouse.cycle import run_cycle
 from warehouse.settings import REPOSITORY, Settings
 
-FEW_PAYOUTS = 12
-READER_QUERY = "select week, county_code, industry_code, sum(amount), count(*) from {} group by week, county_code, industry_code"
+# The base is written as workbooks and goes the whole way; what lies before it is repeated in the database (demo/history.py).
+# The forms begin in 2020, so that a thousand weeks end in 2039.
+YEAR, BASE, COUNTIES = 2039, 13, 12
+SHORT, LONG, LONGEST = 26, 260, 1001
+READ = """
+select sum(coalesce(seq_tup_read, 0) + coalesce(idx_tup_fetch, 0)) from pg_stat_user_tables
+where schemaname in ('intake', 'raw', 'quality', 'ops', 'candidate', 'store', 'reference')
+"""
+READER_QUERY = """
+select c.short_name, w.iso_year, w.month_no, sum(f.{figure}), count(*)
+from {schema}.{fact} f join {schema}.dim_county c using (county_code) join {schema}.dim_week w using (week)
+group by 1, 2, 3
+"""
+READER_FACTS = (("fct_employment_weekly", "employed_away"), ("fct_subsidy_payment", "amount"))
 
 
 def sheets(shop: Workshop, samples: int) -> list[Figure]:
@@ -35,18 +50,53 @@ def sheets(shop: Workshop, samples: int) -> list[Figure]:
     return [within("workbook_16_sheets", 1.0, spent, "s", sheets=len(file.forms), clock="processor time")]
 
 
-def city(shop: Workshop, samples: int) -> list[Figure]:
-    """The weekly cycle of all counties as its users start it, then the rules and a reader's query over what stands."""
-    with shop.home() as settings:
-        weeks = [write_week(shop.folder / f"city{n}", n, year=2020) for n in range(1, samples + 4)]
-        for demo in weeks[:2]:
-            _cycle(settings, demo)
-        took = [_cycle(settings, demo) for demo in weeks[2:-1]]
-        about = {"files": len(weeks[2].files), "counties": len({f.county_code for f in weeks[2].files})}
-        total = within("city_week_cycle", 15.0, [t["wall"] for t in took], "s", **about, steps={
-            step: round(statistics.median(t["seconds"].get(step, 0) for t in took), 2) for step in took[0]["seconds"]
-        })  # fmt: skip
-        return [total, _rules(settings, weeks[-1], samples), _reader(settings, samples)]
+def city(shop: Workshop, samples: int, depths: tuple[int, ...] = (SHORT, LONG, LONGEST), base: int = BASE, counties: int = COUNTIES) -> list[Figure]:
+    """One week of a city and one correction behind so many weeks each, then rules, then a reader."""
+    with _made_up_places(shop.folder / "city", counties), contextlib.ExitStack() as stack:
+        first = stack.enter_context(shop.home())
+        _publish(first, shop.folder / "city" / "base", base)
+        coming = [write_week(shop.folder / "city" / f"w{n}", n, year=YEAR, payouts=60) for n in range(base + 1, base + samples + 3)]
+        homes = {}
+        for depth in depths:
+            homes[depth] = stack.enter_context(shop.home(first))
+            with database.connect(homes[depth], autocommit=True) as connection:
+                deepen(connection, depth)
+        weekly: dict[int, list[dict]] = {depth: [] for depth in depths}
+        for demo in coming[:-1]:  # the first warms up
+            for depth, settings in homes.items():
+                weekly[depth].append(_cycle(settings, demo))
+        again = _corrections(coming[0], homes, samples, shop.folder / "city")
+        figures = [
+            within("city_week_cycle", 15.0, [t["wall"] for t in weekly[depths[0]][1:]], "s", files=len(coming[1].files), counties=counties, weeks=depths[0],
+                   steps={d: _steps(took[1:]) for d, took in weekly.items()}),
+            *(_deeper(f"week_in_{d}_weeks", 1.3, weekly, depths[0], d, "wall", "s") for d in depths[1:]),
+            *(_deeper(f"rows_read_in_{d}_weeks", 1.3, weekly, depths[0], d, "read", "rows") for d in depths[1:]),
+            *(_deeper(f"correction_in_{d}_weeks", 1.3, again, depths[0], d, "wall", "s", forms=len(coming[0].files[0].forms)) for d in depths[1:]),
+            *(_deeper(f"correction_rows_read_in_{d}_weeks", 1.3, again, depths[0], d, "read", "rows") for d in depths[1:]),
+            _rules(homes[depths[-1]], coming[-1], samples, depths[-1]),
+        ]  # fmt: skip
+    return figures
+
+
+@contextlib.contextmanager
+def _made_up_places(folder: Path, counties: int) -> Iterator[None]:
+    """Counties that bear no dates, so that they can be repeated into the past."""
+    before = os.environ.get("WAREHOUSE_REFERENCE")
+    os.environ["WAREHOUSE_REFERENCE"] = str(write_reference(folder / "reference", counties, townships=11, villages=12))
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ["WAREHOUSE_REFERENCE"]
+        else:
+            os.environ["WAREHOUSE_REFERENCE"] = before
+
+
+def _publish(settings: Settings, folder: Path, weeks: int) -> None:
+    """Weeks 1 to ``weeks`` in one cycle."""
+    write_demo(folder, weeks + 1, year=YEAR, payouts=60, faults=False, truth=False)
+    result = run_cycle(settings, inbox=folder / "backfill", arrivals=folder / "backfill" / "arrivals.csv", now=_due(settings, f"{YEAR}-W{weeks:02d}"))
+    assert result.outcome == "published", result
 
 
 def _due(settings: Settings, week: str) -> dt.datetime:
@@ -55,19 +105,55 @@ def _due(settings: Settings, week: str) -> dt.datetime:
 
 
 def _cycle(settings: Settings, demo: DemoSet) -> dict:
+    return _run(settings, demo.folder, _due(settings, demo.weeks[0]))
+
+
+def _run(settings: Settings, inbox: Path, now: dt.datetime) -> dict:
+    """A cycle as its users start it, a process with all its imports: ``wall`` seconds, ``read`` rows of tables, and what it says itself."""
     command = "from warehouse.cli import main; main()"
-    arguments = ["cycle", "--inbox", demo.folder, "--arrivals", demo.folder / "arrivals.csv", "--now", _due(settings, demo.weeks[0]).isoformat(), "--json"]
+    arguments = ["cycle", "--inbox", inbox, "--arrivals", inbox / "arrivals.csv", "--now", now.isoformat(), "--json"]
     environment = os.environ | {"WAREHOUSE_HOME": str(settings.home), "WAREHOUSE_URL": settings.url}
+    with database.connect(settings, autocommit=True) as connection:
+        connection.execute("select pg_stat_reset()")
     done: list[subprocess.CompletedProcess] = []
     wall = seconds(lambda: done.append(subprocess.run(
         [sys.executable, "-c", command, *map(str, arguments)], cwd=REPOSITORY, env=environment, capture_output=True, text=True, check=False
     )))  # fmt: skip
     said = json.loads(done[0].stdout)
     assert said["outcome"] == "published", done[0].stdout + done[0].stderr
-    return said | {"wall": wall}
+    with database.connect(settings, autocommit=True) as connection:
+        (read,) = connection.execute(READ).fetchone()
+    return said | {"wall": wall, "read": int(read)}
 
 
-def _rules(settings: Settings, demo: DemoSet, samples: int) -> Figure:
+def _steps(took: list[dict]) -> dict[str, float]:
+    return {step: round(statistics.median(t["seconds"].get(step, 0) for t in took), 2) for step in took[0]["seconds"]}
+
+
+def _deeper(name: str, goal: float, took: dict[int, list[dict]], short: int, long: int, what: str, unit: str, **about: object) -> Figure:
+    """What depth costs: medians of what was measured behind ``long`` weeks over ``short``; the first of each warmed up."""
+    ours, theirs = ([t[what] for t in took[depth][1:]] for depth in (long, short))
+    return against(name, goal, ours, theirs, f"{unit} / {unit}", weeks=long, peer_is=f"the same with {short} weeks of history", **about)
+
+
+def _corrections(demo: DemoSet, homes: dict[int, Settings], samples: int, folder: Path) -> dict[int, list[dict]]:
+    """One county's workbook of a published week sent again with other bytes, behind each history in turn."""
+    original = next(f for f in demo.files if f.path.endswith(".xlsx"))
+    took: dict[int, list[dict]] = {depth: [] for depth in homes}
+    for sample in range(samples + 1):
+        for depth, settings in homes.items():
+            drop = folder / f"again-{depth}-{sample}"
+            drop.mkdir()
+            path = Path(shutil.copy(demo.folder / original.path, drop))
+            with zipfile.ZipFile(path, "a") as archive:
+                archive.comment = f"{depth}-{sample}".encode()
+            now = dt.datetime(YEAR, 12, 1, 9, sample, tzinfo=settings.timezone)
+            (drop / "arrivals.csv").write_text(f"path,received_at\n{path.name},{now.isoformat()}\n", encoding="utf-8")
+            took[depth].append(_run(settings, drop, now))
+    return took
+
+
+def _rules(settings: Settings, demo: DemoSet, samples: int, depth: int) -> Figure:
     """All rules of one week over what was built: the time between question and answer, which is the database's and a little more."""
     from expectations.judge import judge
     from ingestion.load import load
@@ -80,90 +166,37 @@ def _rules(settings: Settings, demo: DemoSet, samples: int) -> Figure:
         load(connection, settings)
         build(settings, now=now)
         spent = [seconds(lambda: judge(connection, settings, now=now, great_expectations=False)) for _ in range(samples)]
-    return within("rules_of_a_week", 2.0, spent, "s", counties=len({f.county_code for f in demo.files}))
+    return within("rules_of_a_week", 2.0, spent, "s", counties=len({f.county_code for f in demo.files}), weeks=depth)
 
 
-def _reader(settings: Settings, samples: int, repeats: int = 20) -> Figure:
-    with database.connect(settings, autocommit=True) as connection:
-        connection.execute("create schema bench")
-        connection.execute("create table bench.payment as select * from marts.fct_subsidy_payment")
-        connection.execute("analyze bench.payment")
-        connection.execute("analyze store.fct_subsidy_payment")
-        (rows,) = connection.execute("select count(*) from bench.payment").fetchone()
-        connection.execute("grant usage on schema bench to bi_reader")
-        connection.execute("grant select on bench.payment to bi_reader")
-        connection.execute("set role bi_reader")  # as its users read: past the filter that shows a county its own rows
+def reader(shop: Workshop, samples: int, weeks: int = 52, base: int = 4, counties: int = COUNTIES, repeats: int = 20) -> list[Figure]:
+    """A dashboard's query on two stars as of an earlier publication, and on plain tables that hold the same rows."""
+    with _made_up_places(shop.folder / "reader", counties), shop.home() as settings:
+        _publish(settings, shop.folder / "reader" / "base", base)
+        with database.connect(settings, autocommit=True) as connection:
+            deepen(connection, weeks - 2)
+        for n in (base + 1, base + 2):
+            _cycle(settings, write_week(shop.folder / "reader" / f"w{n}", n, year=YEAR, payouts=60))
+        with database.connect(settings, autocommit=True) as connection:
+            connection.execute("set warehouse.publication = '2'")
+            connection.execute("create schema bench")
+            for name in ("dim_county", "dim_week", *(fact for fact, _ in READER_FACTS)):
+                connection.execute(f"create table bench.{name} as select * from marts.{name}")
+            connection.execute("create unique index on bench.dim_county (county_code)")
+            connection.execute("create unique index on bench.dim_week (week)")
+            connection.execute("vacuum analyze")
+            connection.execute("grant usage on schema bench to bi_reader")
+            connection.execute("grant select on all tables in schema bench to bi_reader")
+            connection.execute("set role bi_reader")  # as its users read: past the filter that shows a county its own rows
+            figures = []
+            for fact, figure in READER_FACTS:
+                (rows,) = connection.execute(f"select count(*) from bench.{fact}").fetchone()
 
-        def ask(table: str) -> float:
-            query = READER_QUERY.format(table)
-            return seconds(lambda: [connection.execute(query).fetchall() for _ in range(repeats)]) / repeats
+                def ask(schema: str, fact: str = fact, figure: str = figure) -> float:
+                    query = READER_QUERY.format(schema=schema, fact=fact, figure=figure)
+                    return seconds(lambda: [connection.execute(query).fetchall() for _ in range(repeats)]) / repeats
 
-        pairs = [(ask("marts.fct_subsidy_payment"), ask("bench.payment")) for _ in range(samples + 1)][1:]
-    return against("reader_query", 1.5, [a for a, _ in pairs], [b for _, b in pairs], rows=rows, peer_is="the same query on a plain table")
-
-
-# ---------------------------------------------------------------- history
-
-
-def correction(shop: Workshop, samples: int, short: int = 26, long: int = 104, counties: int = 3) -> list[Figure]:
-    """One county's week sent again, to publication, with half a year and with two years of history behind it."""
-    last = [(2020, n) for n in range(53, 0, -1)] + [(2019, n) for n in range(52, 0, -1)]
-    with shop.home() as young, shop.home() as old:
-        files: list[DemoSet] = []
-        for settings, depth in ((young, short), (old, long)):
-            demos = [_week(shop.folder / f"history{year}-{n}", year, n, counties) for year, n in reversed(last[:depth])]
-            _publish(settings, demos, shop.folder / f"history-of-{depth}")
-            files = demos[-4:-3]
-        again = next(f for f in files[0].files if f.path.endswith(".xlsx"))
-        original = files[0].folder / again.path
-        took: dict[int, list[float]] = {short: [], long: []}
-        for sample in range(samples + 1):
-            for settings, depth in ((young, short), (old, long)):
-                took[depth].append(_send_again(settings, original, f"{depth}-{sample}", shop.folder))
-    return [
-        against(
-            "correction_in_history", 1.3, took[long][1:], took[short][1:], forms=len(again.forms), weeks=long, counties=counties,
-            peer_is=f"the same with {short} weeks of history",
-        )
-    ]  # fmt: skip
-
-
-def _week(folder: Path, year: int, week: int, counties: int) -> DemoSet:
-    from demo.places import load_counties
-
-    if folder.exists():
-        return _known[folder]
-    demo = write_week(folder, week, year=year, counties=[c.code for c in load_counties(year)[:counties]], payouts=FEW_PAYOUTS)
-    _known[folder] = demo
-    return demo
-
-
-_known: dict[Path, DemoSet] = {}
-
-
-def _publish(settings: Settings, demos: list[DemoSet], folder: Path) -> None:
-    """All weeks in one cycle."""
-    folder.mkdir()
-    with (folder / "arrivals.csv").open("w", encoding="utf-8", newline="") as handle:
-        out = csv.writer(handle)
-        out.writerow(("path", "received_at"))
-        for demo in demos:
-            shutil.copytree(demo.folder, folder / demo.folder.name)
-            out.writerows((f"{demo.folder.name}/{f.path}", f.received_at.isoformat()) for f in demo.files)
-    result = run_cycle(settings, inbox=folder, arrivals=folder / "arrivals.csv", now=_due(settings, demos[-1].weeks[0]))
-    assert result.outcome == "published", result
-
-
-def _send_again(settings: Settings, original: Path, mark: str, folder: Path) -> float:
-    """Seconds from the inbox to publication for the same workbook with other bytes."""
-    drop = folder / f"again-{mark}"
-    drop.mkdir()
-    path = Path(shutil.copy(original, drop))
-    with zipfile.ZipFile(path, "a") as archive:
-        archive.comment = mark.encode()
-    now = dt.datetime(2021, 1, 12, 9, tzinfo=settings.timezone)
-    (drop / "arrivals.csv").write_text(f"path,received_at\n{path.name},{now.isoformat()}\n", encoding="utf-8")
-    results = []
-    took = seconds(lambda: results.append(run_cycle(settings, inbox=drop, arrivals=drop / "arrivals.csv", now=now)))
-    assert results[0].outcome == "published", results[0]
-    return took
+                pairs = [(ask("marts"), ask("bench")) for _ in range(samples + 1)][1:]
+                about = {"rows": rows, "weeks": weeks, "counties": counties, "peer_is": "the same query on plain tables"}
+                figures.append(against(f"reader_{fact}", 1.5, [a for a, _ in pairs], [b for _, b in pairs], **about))
+    return figures

@@ -46,7 +46,9 @@ def test_a_fact_selects_every_field_and_nothing_unknown(code):
     missing = {name for name in columns if not re.search(rf"\b{name}\b", text)}
     assert not missing
     named = set(re.findall(r"^\s+[rl]\.(\w+),?$", text, re.M)) | set(re.findall(r"\bas (\w+),?$", text, re.M))
-    assert named - columns <= {"slice", "r", "previous", "l", "horizon", "first_seen_week", "last_seen_week"}
+    assert named - columns <= {
+        "slice", "r", "previous", "l", "horizon", "first_seen_week", "last_seen_week", "first_week", "s", "t", "held", "newest", "oldest",
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize("code", CODES)

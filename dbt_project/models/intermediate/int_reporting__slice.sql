@@ -5,15 +5,7 @@
 ) }}
 
 -- One row per affected form, county and week: the submission its figures come from, and the one before it.
-with accepted as (
-
-    select form, county_code, week, submission_id
-    from {{ source('intake', 'accepted_submission') }}
-    where rows_loaded > 0
-
-),
-
-affected as (
+with affected as (
 
     select
         s.form,
@@ -41,10 +33,12 @@ select
 from affected as a
 left join lateral (
     select o.week, o.submission_id
-    from accepted as o
+    from {{ source('intake', 'accepted_submission') }} as o
     where
         o.form = a.form
         and o.county_code = a.county_code
+        and o.rows_loaded > 0
+        and o.week <= a.week
         and (
             o.week = a.week
             -- a county that was renamed or merged is not carried past its last day
@@ -55,11 +49,13 @@ left join lateral (
 ) as figures on true
 left join lateral (
     select p.week, p.submission_id
-    from accepted as p
+    from {{ source('intake', 'accepted_submission') }} as p
     where
         p.form = a.form
         and p.county_code = a.county_code
+        and p.rows_loaded > 0
         and p.week < figures.week
+        and p.week >= left(figures.week, 4) -- history before the year is not read
         and left(p.week, 4) = left(figures.week, 4)
     order by p.week desc
     limit 1

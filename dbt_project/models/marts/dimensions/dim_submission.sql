@@ -1,7 +1,4 @@
 {{ config(tags=['moving'], unique_key='submission_id') }}
-{% set columns = [
-    'submission_id', 'form', 'county_code', 'week', 'version', 'state', 'received_at', 'sha256', 'original_name', 'member', 'sheet'
-] %}
 
 -- Every submission that was ever accepted, superseded ones too: earlier publications refer to them.
 select
@@ -19,4 +16,19 @@ select
 from {{ source('intake', 'ever_accepted_submission') }} as s
 inner join {{ source('intake', 'file') }} as f on f.file_id = s.file_id
 where s.week <= (select h.week from {{ source('ops', 'horizon') }} as h)
-{{ only_changed(columns) }}
+{% if is_incremental() %}
+    and s.submission_id in (
+        select n.submission_id
+        from {{ source('ops', 'build_slice') }} as slice
+        inner join {{ source('intake', 'ever_accepted_submission') }} as n
+            on n.form = slice.form and n.county_code = slice.county_code and n.week = slice.week
+        union
+        -- a form without a mart has no slices
+        select n.submission_id
+        from {{ source('intake', 'ever_accepted_submission') }} as n
+        where n.submission_id > (select coalesce(max(d.submission_id), 0) from {{ this }} as d)
+    )
+{% endif %}
+{% if is_incremental() %}
+    and not exists (select 1 from {{ this }} as d where d.submission_id = s.submission_id and d.state = s.state and d.original_name = f.original_name)
+{% endif %}

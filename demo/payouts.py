@@ -1,4 +1,4 @@
-"""Payout lists of any length (IND02) of one made-up county office, without a fault in them."""
+"""Payout lists of any length (IND02) of one made-up county office, without a fault in them: ``python -m demo payouts FILE --rows N``."""
 
 from __future__ import annotations
 
