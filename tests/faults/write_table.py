@@ -45,7 +45,7 @@ A blow inside of a transaction is struck while the harness holds a lock that the
 def line(outcome: Outcome) -> str:
     wrong = re.sub(r"\s+", " ", "; ".join(outcome.wrong)).replace("|", "/")[:300]
     cells = (
-        outcome.fault.step, outcome.fault.struck, outcome.after, f"{outcome.ended}, then {outcome.again}", f"{outcome.reads}",
+        outcome.fault.step, outcome.fault.struck, outcome.after, f"{' and '.join(map(str, outcome.ended))}, then {outcome.again}", f"{outcome.reads}",
         f"**failed**: {wrong}" if wrong else "passed",
     )
     return "| " + " | ".join(cells) + " |"
