@@ -22,6 +22,7 @@ from pathlib import Path
 import psycopg
 
 from warehouse import database
+from warehouse.observe.steps import observed, observed_cycle
 from warehouse.progress import silent
 from warehouse.settings import Settings, WarehouseError
 from warehouse.warm import warm_up
@@ -64,6 +65,7 @@ class CycleResult:
         return asdict(self) | {"exit_code": self.exit_code}
 
 
+@observed_cycle
 def run_cycle(
     settings: Settings,
     *,
@@ -89,14 +91,14 @@ def run_cycle(
     with database.connect(settings) as connection:
         connection.autocommit = True
         first = _first_new_file(connection)
-        with _step(result, "receive"):
+        with _step(result, "receive"), observed(settings, "receive", connection):
             if inbox is None and arrivals is None:
                 result.faults = take_inbox(connection, settings, progress)
             else:
                 from ingestion.receive import receive
 
                 receive(connection, settings, inbox or settings.inbox, arrivals=arrivals, progress=progress)
-        with _step(result, "load"):
+        with _step(result, "load"), observed(settings, "load", connection):
             from ingestion.load import load
 
             if connection.execute("select exists (select from intake.file where outcome is null)").fetchone()[0]:
@@ -105,16 +107,16 @@ def run_cycle(
         _summarise_intake(connection, first, result)
         if not result.files and not something_to_build(connection, settings, now):
             if report_is_behind(connection, settings):
-                with _step(result, "report"):
+                with _step(result, "report"), observed(settings, "report", connection):
                     report(connection, settings, result)
             return result
-        with _step(result, "build"):
+        with _step(result, "build"), observed(settings, "build", connection):
             from warehouse.build import build
 
             week = _week_over(connection, settings, now)
             if week is None or build(settings, now=now, publish_week=week, progress=progress).publish_week is None:
                 return result  # no week is over yet: what was loaded waits
-        with _step(result, "judge"):
+        with _step(result, "judge"), observed(settings, "judge", connection):
             from expectations.judge import judge
 
             verdict = judge(connection, settings, now=now, publish_week=week, progress=progress)
@@ -124,9 +126,9 @@ def run_cycle(
         if result.verdict == "blocked":
             result.outcome = "blocked"
         else:
-            with _step(result, "publish"):
+            with _step(result, "publish"), observed(settings, "publish", connection):
                 publish_judged(connection, settings, verdict.check_run_id, approve_as, result)
-        with _step(result, "report"):
+        with _step(result, "report"), observed(settings, "report", connection):
             report(connection, settings, result)
     return result
 
