@@ -5,7 +5,7 @@ STAMP := $(VENV)/.installed
 BIN := $(VENV)/bin
 UV_VERSION := 0.13.9
 
-.PHONY: install run test test-unit test-long bench lint lock clean
+.PHONY: install run test test-unit test-long bench lint lock audit bom licences clean
 
 install: $(STAMP)
 
@@ -37,6 +37,21 @@ lint: install
 
 lock:
 	@$(BIN)/uv pip compile --universal -p 3.11 --generate-hashes -q requirements.in -o requirements.lock
+	@$(BIN)/uv pip compile --universal -p 3.11 --generate-hashes -q requirements-audit.in -o requirements-audit.lock
+
+.venv-audit/.installed: requirements-audit.lock $(STAMP)
+	@$(PYTHON) -m venv .venv-audit
+	@VIRTUAL_ENV=.venv-audit $(BIN)/uv pip sync -q --require-hashes --python .venv-audit/bin/python requirements-audit.lock
+	@touch $@
+
+audit: .venv-audit/.installed
+	@$(BIN)/python -m warehouse.supply_chain audit || { code=$$?; [ $$code -eq 3 ] && [ -z "$$AUDIT_MUST_ANSWER" ] || exit $$code; }
+
+bom: .venv-audit/.installed
+	@$(BIN)/python -m warehouse.supply_chain bom
+
+licences: install
+	@$(BIN)/python -m warehouse.supply_chain licences
 
 clean:
 	rm -rf $(VENV) dbt_project/target dbt_project/logs

@@ -22,6 +22,7 @@ from pathlib import Path
 import psycopg
 
 from warehouse import database
+from warehouse.locks import INTAKE
 from warehouse.observe.steps import observed, observed_cycle
 from warehouse.progress import silent
 from warehouse.settings import Settings, WarehouseError
@@ -175,9 +176,19 @@ def take_inbox(connection: psycopg.Connection, settings: Settings, progress: Cal
 
     A folder with a manifest (arrivals.csv) is a drop: its files came at the times listed there. Drops come first,
     in order of name, then all the rest as it lies. Names that begin with a dot are still being copied. A drop whose
-    manifest cannot be followed moves to ``home/set_aside``, so that it does not hold up the others.
+    manifest cannot be followed moves to ``home/set_aside``, so that it does not hold up the others. A second caller
+    waits for the first. Raises DiskFault, and leaves the drop where it lies, when the archive cannot take it.
     """
-    from ingestion.receive import receive
+    connection.execute("select pg_advisory_lock(%s)", [INTAKE])
+    try:
+        return _take_drops(connection, settings, progress)
+    finally:
+        if not connection.closed:
+            connection.execute("select pg_advisory_unlock(%s)", [INTAKE])
+
+
+def _take_drops(connection: psycopg.Connection, settings: Settings, progress: Callable[..., None] | None) -> list[str]:
+    from ingestion.receive import DiskFault, receive
 
     faults = []
     for left in settings.inbox.glob(f"{RECEIVED}*"):  # a run was killed while it cleared away
@@ -186,6 +197,8 @@ def take_inbox(connection: psycopg.Connection, settings: Settings, progress: Cal
         drop = manifest.parent
         try:
             receive(connection, settings, drop, arrivals=manifest, progress=progress)
+        except DiskFault:
+            raise
         except WarehouseError as error:
             aside = settings.home / "set_aside" / f"{drop.name}-{time.time_ns()}"
             aside.parent.mkdir(exist_ok=True)

@@ -22,6 +22,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 from fault_bench import APPROVER, Bench, Run, Site
 from fault_list import (
+    HARNESS,
     ON_FILE,
     WRITERS,
     Blow,
@@ -109,7 +110,8 @@ def terminate(site: Site, run: Run) -> None:
     with site.connect() as connection:
         connection.execute(
             """select pg_terminate_backend(pid) from pg_stat_activity
-               where datname = current_database() and pid <> pg_backend_pid() and backend_type = 'client backend'"""
+               where datname = current_database() and pid <> pg_backend_pid() and backend_type = 'client backend' and application_name <> %s""",
+            [HARNESS],
         )
 
 

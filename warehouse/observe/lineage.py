@@ -192,8 +192,8 @@ def _judge(settings: Settings, connection: psycopg.Connection, began: dt.datetim
     mart_of = {form: mart for mart, form in forms_of_marts().items()}
     tables = {form: Table(f"candidate.{mart}") for form, mart in mart_of.items()}
     rows = connection.execute(
-        """select r.form, r.rule_id, bool_and(r.status <> 'failed'), max(r.severity) from quality.check_result r
-           where r.check_run_id = (select max(check_run_id) from quality.check_run) and r.status in ('passed', 'failed') group by 1, 2 order by 1, 2"""
+        """select r.form, r.rule_id, bool_and(r.status = 'pass'), max(r.severity) from quality.check_result r
+           where r.check_run_id = (select max(check_run_id) from quality.check_run) and r.status in ('pass', 'fail', 'pass_with_violations') group by 1, 2 order by 1, 2"""
     ).fetchall()
     for form, rule, kept, severity in rows:
         if form in tables:
