@@ -24,9 +24,10 @@ def write(connection: psycopg.Connection, folder: Path) -> None:
     names = [role["name"] for role in roles]
     members = connection.execute(
         """select distinct g.rolname, m.rolname from pg_auth_members a join pg_roles g on g.oid = a.roleid join pg_roles m on m.oid = a.member
-           where m.rolname = any(%s) and (g.rolname = any(%s) or g.rolname ~ '^pg_') order by 1, 2""",
+           where (m.rolname = any(%s) or m.rolname = current_user) and (g.rolname = any(%s) or g.rolname ~ '^pg_') order by 1, 2""",
         [names, names],
     ).fetchall()
+    members = [(group, "" if member == connection.info.user else member) for group, member in members]  # '': whoever connects
     options = connection.execute(
         """select r.rolname, o from pg_db_role_setting s join pg_roles r on r.oid = s.setrole, unnest(s.setconfig) o
            where s.setdatabase = 0 and r.rolname = any(%s) order by 1, 2""",
@@ -47,8 +48,8 @@ def make(connection: psycopg.Connection, folder: Path) -> list[str]:
                 connection.execute(sql.SQL("create role {} " + words).format(sql.Identifier(role["name"])))
                 made.append(role["name"])
         for group, member in told["members"]:
-            if member in made:
-                connection.execute(sql.SQL("grant {} to {}").format(sql.Identifier(group), sql.Identifier(member)))
+            if member in made or not member:
+                connection.execute(sql.SQL("grant {} to {}").format(sql.Identifier(group), sql.Identifier(member) if member else sql.SQL("current_user")))
         for name, option in told["options"]:
             if name in made:
                 key, _, value = option.partition("=")
