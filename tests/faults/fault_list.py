@@ -11,6 +11,7 @@ import hashlib
 import os
 import re
 import signal
+import subprocess
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
@@ -215,12 +216,12 @@ def prove(bench: Bench, fault: Fault) -> Outcome:
         outcome.reads = reader.reads
         outcome.wrong += [f"a reader saw a mixture in publication {seen[0]}" for seen in reader.seen - allowed]
         outcome.wrong += [f"a reader failed: {error}" for error in reader.errors]
-    except (AssertionError, psycopg.Error) as error:  # a moment that never came, a run that ended before it
+    except (AssertionError, psycopg.Error, OSError, subprocess.SubprocessError) as error:  # a moment that never came, a run that ended before it
         outcome.wrong.append(str(error))
     finally:
         if run is not None and run.process.poll() is None:
             kill_group(site, run)
-        if fault.own_server:
+        if fault.own_server and site.server.folder.exists():  # with a disk of its own it is gone already
             site.server.stop()
         outcome.seconds = time.monotonic() - began
     return outcome
