@@ -41,7 +41,7 @@ class BackupResult:
     publications: int = 0
     sha256: str = ""  # of the list of checksums
     keys_file: str | None = None
-    skipped: list[str] = field(default_factory=list)  # files of the inbox that were still being copied into it
+    skipped: list[str] = field(default_factory=list)  # files of the inbox still being copied into it; an Airflow database of another user's
     seconds: float = 0.0
 
 
@@ -72,7 +72,7 @@ def backup(
             roles.write(connection, draft)
             facts = _facts(connection)
             progress("backup: database")
-            databases = _databases(settings, connection, draft, base)
+            databases = _databases(settings, connection, draft, base, result)
             progress("backup: originals, outbox, reports")
             for path in sorted(settings.home.iterdir()):
                 if path.name not in LEFT_OUT and path != settings.inbox and not path.name.startswith("."):
@@ -151,17 +151,27 @@ def airflow_url(settings: Settings, connection: psycopg.Connection) -> str | Non
     return services.database_url() if there else None
 
 
-def _databases(settings: Settings, connection: psycopg.Connection, draft: Path, base: bool) -> dict[str, str]:
+def _databases(settings: Settings, connection: psycopg.Connection, draft: Path, base: bool, result: BackupResult) -> dict[str, str]:
     if base:
         programs.run("pg_basebackup", database.url(settings), "-D", draft / "base", "-Ft", "-z", "-X", "stream", "-c", "fast")
         return {"cluster": "base/base.tar.gz"}
     found = {"warehouse": database.url(settings)}
     airflow = airflow_url(settings, connection)
-    if airflow:
+    if airflow and _readable(airflow):
         found["airflow"] = airflow
+    elif airflow:
+        result.skipped.append("Airflow's database, which belongs to another user: dump it as that one")
     for name, url in found.items():
         programs.run("pg_dump", url, "-Fc", "-f", draft / DUMPS[name])
     return {name: DUMPS[name] for name in found}
+
+
+def _readable(airflow: str) -> bool:
+    try:
+        with psycopg.connect(airflow, connect_timeout=10) as connection:
+            return connection.execute("select coalesce(has_table_privilege(to_regclass('public.dag_run'), 'select'), true)").fetchone()[0]
+    except psycopg.OperationalError:
+        return False
 
 
 # -- files -----------------------------------------------------------------------------------------
