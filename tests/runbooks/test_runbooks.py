@@ -123,6 +123,7 @@ def test_the_page_does_what_it_says(prepared, tmp_path, name):
     (home / "postgres" / "port").unlink()
     program(tmp_path)
     environment = surroundings(tmp_path, home, place)
+    EmbeddedServer(replace(Settings.from_environment(), home=home, url=None)).start()  # as on any machine that is in use
     try:
         for block in blocks((RUNBOOKS / name).read_text(encoding="utf-8")):
             if not block.runs:
