@@ -2,12 +2,14 @@
 
     .venv/bin/python tests/faults/write_table.py --random 200 --seed 2020
 
-With ``--minutes`` no further fault is begun after that time, and the table says how many of how many were struck.
+Outcomes are kept in ``outcomes.jsonl`` as they come, with the version of the program that was struck. A run goes on
+where the one before left off (``--minutes``, Ctrl-C, a power cut); ``--again`` strikes everything anew.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import re
 import sys
 import tempfile
@@ -15,17 +17,20 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from fault_bench import WEEK, YEARS_END, Bench
+from fault_bench import WEEK, WEEKS, YEARS_END, Bench
 from fault_list import EACH_STEP, MORE, OTHERS, Fault, Outcome, prove
 from fault_more import CLOCK, MANY, random_faults
 
+from warehouse.publication.ledger import code_version
 from warehouse.settings import REPOSITORY
 
+KEPT = Path(__file__).with_name("outcomes.jsonl")
 TABLE = REPOSITORY / "docs" / "faults.md"
 HEAD = """# Faults and what came of them
 
-Written by `.venv/bin/python {command}`; the same faults are tests in `tests/faults/test_kill.py`
-(one for each step always, all of them and {number} at random moments with `WAREHOUSE_LONG=1`).
+Written by `.venv/bin/python tests/faults/write_table.py --random {number}` from what it kept in `tests/faults/outcomes.jsonl`; each line names the
+version of the program that was struck. The same faults are tests in `tests/faults/test_kill.py` (one for each step always, all
+of them and 30 at random moments with `WAREHOUSE_LONG=1`); tasks, workers and the scheduler of Airflow are killed in `tests/faults/test_airflow.py`.
 
 A warehouse with week {before} published has week {week} in its inbox: {files} listed files of three counties with corrections
 of the week before, forms to be returned, a file that is no workbook and a duplicate. `warehouse cycle` is started as a
@@ -48,28 +53,52 @@ and nothing else may. A blow inside of a transaction is struck while the harness
 """
 
 
-def line(outcome: Outcome) -> str:
-    wrong = re.sub(r"\s+", " ", "; ".join(outcome.wrong)).replace("|", "/")[:300]
-    cells = (
-        outcome.fault.step, outcome.fault.struck, outcome.after, f"{' and '.join(map(str, outcome.ended))}, then {outcome.again}", f"{outcome.reads}",
-        f"**failed**: {wrong}" if wrong else "passed",
-    )
+COLUMNS = "| step | struck | right after the blow | ended | readings | version | outcome |\n|---|---|---|---|---|---|---|\n"
+
+
+def record(outcome: Outcome, seed: int) -> dict:
+    """What is kept of an outcome. A random fault is known by its seed and number."""
+    fault = outcome.fault
+    return {
+        "name": f"{fault.name} of seed {seed}" if fault.step == "any" else fault.name, "step": fault.step, "struck": fault.struck, "after": outcome.after,
+        "ended": f"{' and '.join(map(str, outcome.ended))}, then {outcome.again}", "readings": outcome.reads, "version": code_version(),
+        "wrong": re.sub(r"\s+", " ", "; ".join(outcome.wrong)).replace("|", "/")[:300],
+    }  # fmt: skip
+
+
+def line(kept: dict) -> str:
+    cells = (kept["step"], kept["struck"], kept["after"], kept["ended"], str(kept["readings"]), kept["version"], f"**failed**: {kept['wrong']}" if kept["wrong"] else "passed")
     return "| " + " | ".join(cells) + " |"
 
 
-def _ordinary(given: argparse.Namespace):
-    return lambda bench: [*EACH_STEP, *OTHERS, *MORE, *MANY, *random_faults(given.random, given.seed, bench.seconds)]
+def known() -> dict[str, dict]:
+    """Outcomes by name; of a fault struck more than once the last."""
+    lines = KEPT.read_text(encoding="utf-8").splitlines() if KEPT.exists() else []
+    return {kept["name"]: kept for kept in map(json.loads, lines)}
 
 
-def _strike(bench: Bench, faults: list[Fault], until: float) -> list[Outcome]:
-    """Two at a time; those that the time does not reach are left out."""
-    outcomes = []
-    with ThreadPoolExecutor(2) as pool:
+def strike(bench: Bench, faults: list[Fault], seed: int, until: float) -> None:
+    """Two at a time; those that the time does not reach are left for the next run."""
+    with ThreadPoolExecutor(2) as pool, KEPT.open("a", encoding="utf-8") as out:
         for outcome in pool.map(lambda fault: prove(bench, fault) if time.monotonic() < until else None, faults):
             if outcome is not None:
-                outcomes.append(outcome)
-                print(line(outcome), flush=True)
-    return outcomes
+                kept = record(outcome, seed)
+                out.write(json.dumps(kept, ensure_ascii=False) + "\n")
+                out.flush()
+                print(line(kept), flush=True)
+
+
+def page(files: int, random: int) -> str:
+    outcomes = known().values()
+    named, drawn = ([o for o in outcomes if (o["step"] == "any") is by_lot] for by_lot in (False, True))
+    failed = sum(bool(o["wrong"]) for o in outcomes)
+    return "\n".join([
+        HEAD.format(before=f"2020-W{WEEK - 1}", week=f"2020-W{WEEK}", files=files, number=random),
+        f"{len(outcomes)} faults, {len(outcomes) - failed} passed, {failed} failed; {sum(o['readings'] for o in outcomes)} readings of all marts. "
+        f"{len(drawn)} of them at moments drawn by lot.\n",
+        "## At every step\n", COLUMNS + "\n".join(map(line, named)) + "\n",
+        "## At moments drawn by lot\n", COLUMNS + "\n".join(map(line, drawn)) + "\n",
+    ])  # fmt: skip
 
 
 def main() -> int:
@@ -77,39 +106,35 @@ def main() -> int:
     parser.add_argument("--random", type=int, default=30)
     parser.add_argument("--seed", type=int, default=2020)
     parser.add_argument("--minutes", type=float, default=24 * 60)
+    parser.add_argument("--again", action="store_true")
     parser.add_argument("--to", type=Path, default=TABLE)
     given = parser.parse_args()
+    if given.again:
+        KEPT.unlink(missing_ok=True)
+    code_version()  # before the journal makes the checkout another
     began = time.monotonic()
-    until = began + 60 * given.minutes
+    until, done = began + 60 * given.minutes, known()
+    files = 9
     with tempfile.TemporaryDirectory(prefix="faults") as folder:
         Path(folder).chmod(0o755)
-        named, drawn, wanted, files = [], [], 0, 0
-        for part, (make, weeks) in enumerate((((lambda _: CLOCK), YEARS_END), (_ordinary(given), None))):
-            place = Path(folder) / f"bench{part}"
+        for part, weeks in (("ordinary", WEEKS), ("years end", YEARS_END)):
+            place = Path(folder) / part
             place.mkdir(mode=0o755)
-            bench = Bench.prepare(place, **({"weeks": weeks} if weeks else {}))
+            wanted = [*EACH_STEP, *OTHERS, *MORE, *MANY] if weeks is WEEKS else [*CLOCK]
+            numbers = range(1, given.random + 1) if weeks is WEEKS else ()
+            if time.monotonic() > until or (not [f for f in wanted if f.name not in done] and all(f"random {n} of seed {given.seed}" in done for n in numbers)):
+                continue
+            bench = Bench.prepare(place, weeks=weeks)
             try:
-                faults = list(make(bench))
-                wanted += sum(f.step == "any" for f in faults)
-                found = _strike(bench, faults, until)
-                named += [o for o in found if o.fault.step != "any"]
-                drawn += [o for o in found if o.fault.step == "any"]
+                drawn = random_faults(given.random, given.seed, bench.seconds) if numbers else []
+                left = [f for f in wanted if f.name not in done] + [f for f in drawn if f"{f.name} of seed {given.seed}" not in done]
+                strike(bench, left, given.seed, until)
             finally:
                 bench.close()
-            files = bench.files
-    outcomes = [*named, *drawn]
-    failed = sum(bool(o.wrong) for o in outcomes)
-    columns = "| step | struck | right after the blow | ended | readings | outcome |\n|---|---|---|---|---|---|\n"
-    command = f"tests/faults/write_table.py --random {given.random} --seed {given.seed}" + (f" --minutes {given.minutes:g}" if given.minutes < 24 * 60 else "")
-    head = HEAD.format(command=command, number=given.random, before=f"2020-W{WEEK - 1}", week=f"2020-W{WEEK}", files=files)
-    text = [
-        head,
-        f"{len(outcomes)} faults, {len(outcomes) - failed} passed, {failed} failed; {sum(o.reads for o in outcomes)} readings of all marts.\n",
-        "## At every step\n", columns + "\n".join(map(line, named)) + "\n",
-        f"## At moments drawn by lot\n\n{len(drawn)} of {wanted} were struck in the time that was given.\n",
-        columns + "\n".join(map(line, drawn)) + "\n",
-    ]  # fmt: skip
-    given.to.write_text("\n".join(text), encoding="utf-8")
+            files = bench.files if weeks is WEEKS else files
+    given.to.write_text(page(files, given.random), encoding="utf-8")
+    outcomes = known().values()
+    failed = sum(bool(o["wrong"]) for o in outcomes)
     print(f"{given.to}: {len(outcomes)} faults, {failed} failed, {time.monotonic() - began:.0f} s")
     return 1 if failed else 0
 
