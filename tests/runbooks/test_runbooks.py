@@ -94,7 +94,6 @@ def program(folder: Path) -> None:
     (folder / "bin").mkdir()
     (folder / "bin" / "warehouse").write_text(PROGRAM, encoding="utf-8")
     (folder / "bin" / "warehouse").chmod(0o755)
-    (folder / "bin" / "python3").symlink_to(sys.executable)
 
 
 def surroundings(folder: Path, home: Path, project: Path) -> dict[str, str]:
@@ -118,6 +117,7 @@ def test_the_page_does_what_it_says(prepared, tmp_path, name):
     for entry in ("2020-W24", "corrected"):
         shutil.copytree(prepared / entry, place / entry)
     shutil.copy(prepared / "broken.xlsx", place)
+    (place / ".venv").symlink_to(sys.prefix)
     home = tmp_path / "home"
     subprocess.run(["cp", "-a", str(prepared / "home"), str(home)], check=True)
     (home / "postgres" / "port").unlink()
