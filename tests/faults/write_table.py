@@ -79,12 +79,12 @@ def known() -> dict[str, dict]:
 
 def strike(bench: Bench, faults: list[Fault], seed: int, until: float) -> None:
     """Two at a time; those that the time does not reach are left for the next run."""
-    with ThreadPoolExecutor(2) as pool, KEPT.open("a", encoding="utf-8") as out:
+    with ThreadPoolExecutor(2) as pool:
         for outcome in pool.map(lambda fault: prove(bench, fault) if time.monotonic() < until else None, faults):
             if outcome is not None:
                 kept = record(outcome, seed)
-                out.write(json.dumps(kept, ensure_ascii=False) + "\n")
-                out.flush()
+                with KEPT.open("a", encoding="utf-8") as out:
+                    out.write(json.dumps(kept, ensure_ascii=False) + "\n")
                 print(line(kept), flush=True)
 
 
