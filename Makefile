@@ -4,8 +4,15 @@ VENV := .venv
 STAMP := $(VENV)/.installed
 BIN := $(VENV)/bin
 UV_VERSION := 0.13.9
+# what cannot live with Airflow's libraries has an environment of its own
+BI := .venv-bi
+BI_STAMP := $(BI)/.installed
+SPARK := .venv-spark
+SPARK_STAMP := $(SPARK)/.installed
+AUDIT := .venv-audit
+AUDIT_STAMP := $(AUDIT)/.installed
 
-.PHONY: install run test test-unit test-long bench lint lock roles clean
+.PHONY: install run bi bi-install spark-install env test test-unit test-long test-bi test-compose test-spark bench lint lock roles audit bom licences clean
 
 install: $(STAMP)
 
@@ -20,6 +27,29 @@ $(STAMP): requirements.lock pyproject.toml
 run: install
 	@exec $(BIN)/warehouse run $(ARGS)
 
+# the dashboards (docs/bi.md)
+bi-install: $(BI_STAMP)
+
+$(BI_STAMP): bi/requirements.lock | $(STAMP)
+	@$(BIN)/uv venv -q --clear -p $(BIN)/python $(BI)
+	@$(BIN)/uv pip sync -q --require-hashes --compile-bytecode --python $(BI)/bin/python bi/requirements.lock
+	@touch $@
+
+bi: install bi-install
+	@exec $(BIN)/warehouse bi $(ARGS)
+
+# past one machine (docs/spark.md)
+spark-install: $(SPARK_STAMP)
+
+$(SPARK_STAMP): spark/requirements.lock | $(STAMP)
+	@$(BIN)/uv venv -q --clear -p $(BIN)/python $(SPARK)
+	@$(BIN)/uv pip sync -q --require-hashes --python $(SPARK)/bin/python spark/requirements.lock
+	@touch $@
+
+# secrets of a deployment (docs/deploy.md); needs no installation
+env:
+	@$(PYTHON) deploy/make_env.py
+
 test: install
 	@$(BIN)/python -m pytest tests
 
@@ -29,6 +59,16 @@ test-unit: install
 test-long: install
 	@WAREHOUSE_LONG=1 $(BIN)/python -m pytest tests
 
+test-bi: install bi-install
+	@WAREHOUSE_LONG=1 $(BIN)/python -m pytest tests/end_to_end/test_bi.py
+
+test-spark: install spark-install
+	@WAREHOUSE_LONG=1 $(BIN)/python -m pytest tests/end_to_end/test_spark.py
+
+# the deployment in containers; needs a Docker engine, and root with debootstrap where no registry can be reached
+test-compose: install
+	@WAREHOUSE_LONG=1 $(BIN)/python -m pytest tests/end_to_end/test_compose.py -rs
+
 bench: install
 	@$(BIN)/python -m tests.benchmarks
 
@@ -37,9 +77,27 @@ lint: install
 
 lock:
 	@$(BIN)/uv pip compile --universal -p 3.11 --generate-hashes -q requirements.in -o requirements.lock
+	@$(BIN)/uv pip compile --universal -p 3.11 --generate-hashes -q requirements-audit.in -o requirements-audit.lock
+	@$(BIN)/uv pip compile --universal -p 3.11 --generate-hashes -q spark/requirements.in -o spark/requirements.lock
+	@$(BIN)/uv pip compile -p 3.11 --exclude-newer 2026-05-14T00:00:00Z --generate-hashes -q bi/requirements.in -o bi/requirements.lock
 
+# docs/roles.md says what the roles' test tried
 roles: install
 	@WAREHOUSE_WRITE_DOCS=1 $(BIN)/python -m pytest -q tests/integration/test_roles.py::test_the_page_says_what_was_tried
 
+$(AUDIT_STAMP): requirements-audit.lock | $(STAMP)
+	@$(BIN)/uv venv -q --clear -p $(BIN)/python $(AUDIT)
+	@$(BIN)/uv pip sync -q --require-hashes --python $(AUDIT)/bin/python requirements-audit.lock
+	@touch $@
+
+audit: $(AUDIT_STAMP)
+	@$(BIN)/python -m warehouse.supply_chain audit || { code=$$?; [ $$code -eq 3 ] && [ -z "$$AUDIT_MUST_ANSWER" ] || exit $$code; }
+
+bom: $(AUDIT_STAMP)
+	@$(BIN)/python -m warehouse.supply_chain bom
+
+licences: install
+	@$(BIN)/python -m warehouse.supply_chain licences
+
 clean:
-	rm -rf $(VENV) dbt_project/target dbt_project/logs
+	rm -rf $(VENV) $(BI) $(SPARK) $(AUDIT) dbt_project/target dbt_project/logs

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 
 from airflow.sdk import Asset, ExceptionRetryPolicy, RetryAction, RetryRule, get_current_context
 
@@ -30,6 +30,7 @@ DEFAULTS = {
 }
 
 
+STEPS = {"scan": "receive", "load_files": "load"}  # tasks that are not called like their step
 phases: list[tuple[str, dt.datetime]] = []  # what this task said it was doing, and since when
 
 
@@ -52,17 +53,22 @@ def warehouse_connection(role: str) -> Iterator[tuple]:
         if isinstance(error.__cause__, psycopg.OperationalError):
             raise error.__cause__ from None
         raise
+    from warehouse.observe import lineage
+    from warehouse.observe.steps import observed
     from warehouse.timings import note_step
 
     entered = dt.datetime.now(dt.UTC)
     phases.clear()
+    ti = get_current_context().get("ti")
+    step = STEPS.get(ti.task_id, ti.task_id) if ti else "task"
     with connection:
         try:
-            with roles.acting(connection, {"auditor": roles.AUDITOR}.get(role, f"warehouse_{role}")):
+            acting = roles.acting(connection, {"auditor": roles.AUDITOR}.get(role, f"warehouse_{role}"))
+            with lineage.under(lineage.airflow_run_id(ti.run_id), ti.dag_id) if ti else nullcontext(), observed(settings, step, connection), acting:
                 yield connection, settings
         finally:
             with suppress(psycopg.Error, WarehouseError), roles.acting(connection, roles.LOADER):  # figures about a run must not cost the run
-                note_step(connection, get_current_context().get("ti"), entered, phases)
+                note_step(connection, ti, entered, phases)
 
 
 def tell(what: str, done: int | None = None, total: int | None = None) -> None:

@@ -31,6 +31,13 @@ TEMPORARY_NAMES = {"thumbs.db", "desktop.ini"}
 STILL_FOR_SECONDS = 2.0  # younger files are looked at twice before they are taken
 DUPLICATE_ZH = "与之前收到的“{name}”（{when:%Y-%m-%d %H:%M}）内容完全相同，已收到过，未重复装载。"
 
+OF_THE_DISK = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO}
+
+
+class DiskFault(WarehouseError):
+    """The archive cannot take anything; no fault of what was sent, which stays where it lies."""
+
+
 @dataclass(frozen=True, slots=True)
 class Arrival:
     path: Path
@@ -72,7 +79,7 @@ def receive(
     ``now``. Files of the inbox are removed once they are archived and recorded.
     ``progress(what, done, total)`` is called after each file.
 
-    Raises WarehouseError, before anything is taken, for a manifest that cannot be used or a path that leaves the
+    Raises DiskFault as soon as the disk refuses; WarehouseError, before anything is taken, for a manifest that cannot be used or a path that leaves the
     folder; and at the end, after all others are taken, naming the files that are missing or cannot be read.
     """
     directory = Path(directory)
@@ -96,6 +103,8 @@ def receive(
             if is_inbox and arrival.path.stat().st_mtime_ns == modified:  # a newer file under the same name stays
                 arrival.path.unlink()
         except OSError as error:
+            if error.errno in OF_THE_DISK:
+                raise DiskFault(f"The archive {settings.archive} cannot be written ({error.strerror}). Nothing is lost: free some disk, then run the same again.") from error
             if isinstance(error, FileNotFoundError) and _known(connection, arrival):
                 result.already_recorded += 1  # taken from the inbox by an earlier call
             else:

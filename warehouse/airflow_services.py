@@ -107,6 +107,7 @@ class AirflowServices:
             "LOGGING__BASE_LOG_FOLDER": self.logs,
             "LOGGING__DAG_PROCESSOR_CHILD_PROCESS_LOG_DIRECTORY": self.logs / "dag_processor",
             "USAGE_DATA_COLLECTION__ENABLED": False,
+            **_metrics(),
         }
         environment = self.marked_environment()
         environment |= {f"AIRFLOW__{key}": str(value) for key, value in options.items()}
@@ -249,6 +250,18 @@ class AirflowServices:
             return False
         with psycopg.connect(self.database_url()) as connection:
             return connection.execute("select to_regclass('public.alembic_version')").fetchone()[0] is not None
+
+
+def _metrics() -> dict[str, object]:
+    """Airflow's own metrics go where the cycle's go (warehouse/observe/metrics.py)."""
+    found: dict[str, object] = {}
+    if statsd := os.environ.get("WAREHOUSE_STATSD"):
+        host, _, port = statsd.rpartition(":")
+        found |= {"METRICS__STATSD_ON": True, "METRICS__STATSD_HOST": host, "METRICS__STATSD_PORT": port, "METRICS__STATSD_PREFIX": "airflow"}
+    if otlp := os.environ.get("WAREHOUSE_OTLP"):
+        parts = urlsplit(otlp)
+        found |= {"METRICS__OTEL_ON": True, "METRICS__OTEL_HOST": parts.hostname, "METRICS__OTEL_PORT": parts.port or 4318, "METRICS__OTEL_PREFIX": "airflow"}
+    return found
 
 
 def _ending(code: int) -> str:

@@ -504,4 +504,4 @@ def _short(value: Any) -> str:
     return str(value)
 
 
-from warehouse.commands import audit, brief, export, quality, security  # noqa: E402, F401 - more commands, which use what is above
+from warehouse.commands import audit, backup, bi, brief, export, operations, quality, security, spark  # noqa: E402, F401 - more commands, which use what is above

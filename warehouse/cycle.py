@@ -22,6 +22,8 @@ from pathlib import Path
 import psycopg
 
 from warehouse import database
+from warehouse.locks import INTAKE
+from warehouse.observe.steps import observed, observed_cycle
 from warehouse.progress import silent
 from warehouse.settings import Settings, WarehouseError
 from warehouse.warm import warm_up
@@ -64,6 +66,7 @@ class CycleResult:
         return asdict(self) | {"exit_code": self.exit_code}
 
 
+@observed_cycle
 def run_cycle(
     settings: Settings,
     *,
@@ -89,14 +92,14 @@ def run_cycle(
     with database.connect(settings) as connection:
         connection.autocommit = True
         first = _first_new_file(connection)
-        with _step(result, "receive"):
+        with _step(result, "receive"), observed(settings, "receive", connection):
             if inbox is None and arrivals is None:
                 result.faults = take_inbox(connection, settings, progress)
             else:
                 from ingestion.receive import receive
 
                 receive(connection, settings, inbox or settings.inbox, arrivals=arrivals, progress=progress)
-        with _step(result, "load"):
+        with _step(result, "load"), observed(settings, "load", connection):
             from ingestion.load import load
 
             if connection.execute("select exists (select from intake.file where outcome is null)").fetchone()[0]:
@@ -105,16 +108,16 @@ def run_cycle(
         _summarise_intake(connection, first, result)
         if not result.files and not something_to_build(connection, settings, now):
             if report_is_behind(connection, settings):
-                with _step(result, "report"):
+                with _step(result, "report"), observed(settings, "report", connection):
                     report(connection, settings, result)
             return result
-        with _step(result, "build"):
+        with _step(result, "build"), observed(settings, "build", connection):
             from warehouse.build import build
 
             week = _week_over(connection, settings, now)
             if week is None or build(settings, now=now, publish_week=week, progress=progress).publish_week is None:
                 return result  # no week is over yet: what was loaded waits
-        with _step(result, "judge"):
+        with _step(result, "judge"), observed(settings, "judge", connection):
             from expectations.judge import judge
 
             verdict = judge(connection, settings, now=now, publish_week=week, progress=progress)
@@ -124,9 +127,9 @@ def run_cycle(
         if result.verdict == "blocked":
             result.outcome = "blocked"
         else:
-            with _step(result, "publish"):
+            with _step(result, "publish"), observed(settings, "publish", connection):
                 publish_judged(connection, settings, verdict.check_run_id, approve_as, result)
-        with _step(result, "report"):
+        with _step(result, "report"), observed(settings, "report", connection):
             report(connection, settings, result)
     return result
 
@@ -173,9 +176,19 @@ def take_inbox(connection: psycopg.Connection, settings: Settings, progress: Cal
 
     A folder with a manifest (arrivals.csv) is a drop: its files came at the times listed there. Drops come first,
     in order of name, then all the rest as it lies. Names that begin with a dot are still being copied. A drop whose
-    manifest cannot be followed moves to ``home/set_aside``, so that it does not hold up the others.
+    manifest cannot be followed moves to ``home/set_aside``, so that it does not hold up the others. A second caller
+    waits for the first. Raises DiskFault, and leaves the drop where it lies, when the archive cannot take it.
     """
-    from ingestion.receive import receive
+    connection.execute("select pg_advisory_lock(%s)", [INTAKE])
+    try:
+        return _take_drops(connection, settings, progress)
+    finally:
+        if not connection.closed:
+            connection.execute("select pg_advisory_unlock(%s)", [INTAKE])
+
+
+def _take_drops(connection: psycopg.Connection, settings: Settings, progress: Callable[..., None] | None) -> list[str]:
+    from ingestion.receive import DiskFault, receive
 
     faults = []
     for left in settings.inbox.glob(f"{RECEIVED}*"):  # a run was killed while it cleared away
@@ -184,6 +197,8 @@ def take_inbox(connection: psycopg.Connection, settings: Settings, progress: Cal
         drop = manifest.parent
         try:
             said = receive(connection, settings, drop, arrivals=manifest, progress=progress)
+        except DiskFault:
+            raise
         except WarehouseError as error:
             aside = settings.home / "set_aside" / f"{drop.name}-{time.time_ns()}"
             aside.parent.mkdir(exist_ok=True)

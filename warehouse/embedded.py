@@ -64,6 +64,15 @@ class EmbeddedServer:
                 self._launch()
         return self.url()
 
+    def take_over(self, files: Path) -> None:
+        """Make a folder the server's data (a restored base backup); there must be none yet."""
+        if self.data.exists():
+            raise WarehouseError(f"{self.data} exists already.")
+        self._own(self.folder)
+        for path in (files, *files.rglob("*")):
+            self._own(path)
+        files.rename(self.data)
+
     def stop(self) -> None:
         with self._lock():
             if self.running():
@@ -138,6 +147,7 @@ class EmbeddedServer:
                 "shared_buffers": "256MB", "work_mem": "32MB", "maintenance_work_mem": "128MB", "max_wal_size": "2GB",
                 "timezone": "UTC", "jit": "off", "log_min_messages": "warning", "random_page_cost": "1.1",
             }
+            options |= self._archiving()
             if not self.durable:
                 options |= {"fsync": "off", "full_page_writes": "off", "synchronous_commit": "off"}
             log = self.folder / "server.log"
@@ -151,6 +161,23 @@ class EmbeddedServer:
             port = None  # most likely somebody took the port between the look and the start
         tail = "\n".join(log.read_text(errors="replace").splitlines()[-5:])
         raise WarehouseError(f"PostgreSQL did not start; the end of {log} says:\n{tail}")
+
+    def _archiving(self) -> dict[str, str]:
+        """Keep every piece of WAL in WAREHOUSE_WAL_ARCHIVE, so that a base backup can be brought to any later moment.
+
+        A piece gets its name when it is complete; one that is there already with the same content is taken as kept.
+        """
+        folder = os.environ.get("WAREHOUSE_WAL_ARCHIVE")
+        if not folder:
+            return {}
+        path = Path(folder).absolute()
+        if any(c in str(path) for c in "'\"$`\\%"):
+            raise WarehouseError(f"WAREHOUSE_WAL_ARCHIVE {path} has signs in its name that PostgreSQL cannot take; choose a plainer path.")
+        path.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self._own(path)
+        kept, draft = f'"{path}/%f"', f'"{path}/.%f"'
+        command = f'cmp -s "%p" {kept} || (test ! -e {kept} && cp "%p" {draft} && mv {draft} {kept})'
+        return {"archive_mode": "on", "archive_timeout": "60", "archive_command": command}
 
     def _create_database(self) -> None:
         import psycopg

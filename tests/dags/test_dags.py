@@ -34,8 +34,8 @@ def dags(tmp_path_factory):
     patch.undo()
 
 
-def test_the_three_dags_are_there_and_documented(dags):
-    assert set(dags) == {"receive_and_load", "build_and_publish", "reload_week"}
+def test_the_dags_are_there_and_documented(dags):
+    assert set(dags) == {"receive_and_load", "build_and_publish", "reload_week", "watch"}
     for dag in dags.values():
         assert dag.doc_md and dag.description and dag.tags
         assert not dag.catchup

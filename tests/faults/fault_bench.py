@@ -15,10 +15,12 @@ import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from unittest.mock import patch
 
 import psycopg
 from psycopg import sql
 
+from demo.city import week_name
 from demo.generate import DemoSet, write_week
 from demo.places import load_counties
 from demo.styles import assign
@@ -31,16 +33,17 @@ from warehouse.settings import Settings
 STYLES = ("continued", "by_hand", "old_excel")  # of the counties: two return forms with errors, one sends a file that is none
 FORMS = ("EMP01", "SOC01", "REL01", "COP03", "FUN01", "MON02")
 WEEK = 23  # the week whose cycle is disturbed; the one before is published
+WEEKS = ((2020, WEEK - 1), (2020, WEEK))
+YEARS_END = ((2020, 53), (2021, 1))
+APPROVER = "审核人甲"
 LOOK_SECONDS = 0.02
-PATIENCE_SECONDS = 120.0
+PATIENCE_SECONDS = 300.0  # a machine that others use as well
 WAREHOUSE = [str(Path(sys.executable).with_name("warehouse"))]
 # the same program without the fifteen seconds of CPU that importing and running Great Expectations takes
-QUICK_WAREHOUSE = [
-    sys.executable,
-    "-c",
-    "import functools, expectations.judge as j; j.judge = functools.partial(j.judge, great_expectations=False); "
-    "from warehouse.cli import main; main()",
-]
+QUICK = "import functools, expectations.judge as j; j.judge = functools.partial(j.judge, great_expectations=False)"
+# the same where two gigabytes are not free to begin with, so that the disk can run full in the middle
+SMALL_DISK = "import warehouse.cycle as c; c.check_disk.__defaults__ = (0,)"
+MAIN = "from warehouse.cli import main; main()"
 
 
 @dataclass
@@ -50,6 +53,9 @@ class Site:
     settings: Settings
     now: dt.datetime
     quick: bool = True
+    small_disk: bool = False
+    environment: dict[str, str] = field(default_factory=dict)  # of the runs, besides this process's own
+    wire: object = None  # the line to PostgreSQL that a fault can cut
 
     @property
     def url(self) -> str:
@@ -62,13 +68,16 @@ class Site:
     def connect(self, **options) -> psycopg.Connection:
         return psycopg.connect(self.url, autocommit=True, **options)
 
-    def start(self) -> Run:
-        """Begin ``warehouse cycle`` as a process of its own."""
+    def start(self, *arguments: str) -> Run:
+        """Begin ``warehouse cycle``, or another command of warehouse, as a process of its own."""
         environment = {k: v for k, v in os.environ.items() if k not in ("WAREHOUSE_URL", "WAREHOUSE_HOME")}
         environment["WAREHOUSE_HOME"] = str(self.settings.home)
         if self.settings.url:
             environment["WAREHOUSE_URL"] = self.settings.url
-        command = [*(QUICK_WAREHOUSE if self.quick else WAREHOUSE), "cycle", "--now", self.now.isoformat(), "--approve-as", "审核人甲"]
+        environment |= self.environment
+        changes = [*([QUICK] if self.quick else []), *([SMALL_DISK] if self.small_disk else [])]
+        program = [sys.executable, "-c", "\n".join([*changes, MAIN])] if changes else WAREHOUSE
+        command = [*program, *(arguments or ("cycle", "--now", self.now.isoformat(), "--approve-as", APPROVER))]
         return Run(
             subprocess.Popen(
                 command, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
@@ -82,6 +91,7 @@ class Run:
 
     def __init__(self, process: subprocess.Popen):
         self.process, self.lines, self.began = process, [], time.monotonic()
+        self.others: list[Run] = []  # runs at the same time that a fault has started
         self._changed = threading.Condition()
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
@@ -139,6 +149,7 @@ class Bench:
     folder: Path
     settings: Settings
     now: dt.datetime
+    weeks: tuple[tuple[int, int], tuple[int, int]] = WEEKS
     files: int = 0
     before: dict[str, list] = field(default_factory=dict)
     after: dict[str, list] = field(default_factory=dict)
@@ -147,14 +158,14 @@ class Bench:
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     @classmethod
-    def prepare(cls, folder: Path, quick: bool = True) -> Bench:
-        """Publish the week before, put the week into the inbox, stop, and run an undisturbed copy."""
+    def prepare(cls, folder: Path, quick: bool = True, weeks: tuple[tuple[int, int], tuple[int, int]] = WEEKS) -> Bench:
+        """Publish the first week, put the second into the inbox, stop, and run an undisturbed copy."""
         settings = replace(Settings.from_environment(), home=folder / "prepared", url=None)
         settings.prepare()
-        now = due_at(f"2020-W{WEEK}", "*", {}, settings.timezone) + dt.timedelta(days=3)
-        bench = cls(folder, settings, now)
-        first, drop = _write_files(folder)
-        site = Site(settings, due_at(f"2020-W{WEEK - 1}", "*", {}, settings.timezone) + dt.timedelta(hours=1), quick)
+        before, disturbed = (due_at(week_name(*week), "*", {}, settings.timezone) for week in weeks)
+        bench = cls(folder, settings, disturbed + dt.timedelta(days=3), weeks)
+        first, drop = _write_files(folder, weeks)
+        site = Site(settings, before + dt.timedelta(hours=1), quick)
         first.folder.rename(settings.inbox / "first")
         run = site.start()
         assert run.end() == 0, run.output
@@ -197,16 +208,18 @@ def _copy(source: Path, target: Path) -> None:
     (target / "port").unlink(missing_ok=True)
 
 
-def _write_files(folder: Path) -> tuple[DemoSet, Path]:
+def _write_files(folder: Path, weeks: tuple[tuple[int, int], tuple[int, int]]) -> tuple[DemoSet, Path]:
     """Two weeks of three counties. The second brings corrections of the first, returned forms, a duplicate and a file that is none."""
     counties = load_counties(2020)
     styles = assign(counties, 2020)
     codes = [c.code for style in STYLES for c in counties if styles[c.code].key == style]
     assert len(codes) == len(STYLES)
-    first = write_week(folder / "first", WEEK - 1, counties=codes, forms=FORMS, faults=True)
+    (first_year, first_week), (year, number) = weeks
     drop = folder / "delivery"
-    week = write_week(drop, WEEK, counties=codes, forms=FORMS, faults=True)
-    mended = write_week(folder / "mended", WEEK - 1, counties=codes[:2], forms=FORMS)
+    with patch("demo.generate.load_counties", lambda _: counties):  # next year's caps and codes are nobody's to invent
+        first = write_week(folder / "first", first_week, year=first_year, counties=codes, forms=FORMS, faults=True)
+        week = write_week(drop, number, year=year, counties=codes, forms=FORMS, faults=True)
+        mended = write_week(folder / "mended", first_week, year=first_year, counties=codes[:2], forms=FORMS)
     assert {f.outcome for f in week.files} >= {"partly_loaded", "refused"}, "the demonstration no longer brings what this bench needs"
     arrivals = [(f.path, f.received_at) for f in week.files]
     shutil.copytree(mended.folder, drop / "mended", ignore=shutil.ignore_patterns("arrivals.csv"))

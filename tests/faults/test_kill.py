@@ -6,8 +6,9 @@ import os
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from fault_bench import STYLES, WEEK, Bench, state
-from fault_list import EACH_STEP, MORE, OTHERS, Outcome, prove, random_faults
+from fault_bench import STYLES, WEEK, YEARS_END, Bench, state
+from fault_list import EACH_STEP, MORE, OTHERS, Outcome, prove
+from fault_more import CLOCK, MANY, random_faults
 
 LONG = bool(os.environ.get("WAREHOUSE_LONG"))
 RANDOM = int(os.environ.get("WAREHOUSE_FAULTS", "30"))
@@ -50,11 +51,26 @@ def test_a_fault_leaves_what_is_published_and_the_next_run_completes_the_week(ou
     told(outcomes[name])
 
 
-@pytest.mark.parametrize("fault", MORE, ids=lambda fault: fault.name)
+@pytest.mark.parametrize("fault", [*MORE, *MANY], ids=lambda fault: fault.name)
 @pytest.mark.long
 @pytest.mark.skipif(not LONG, reason="only with WAREHOUSE_LONG=1")
 def test_more_faults(bench, fault):
     told(prove(bench, fault))
+
+
+@pytest.fixture(scope="module")
+def years_end(tmp_path_factory):
+    prepared = Bench.prepare(tmp_path_factory.mktemp("years_end"), weeks=YEARS_END)
+    yield prepared
+    prepared.close()
+
+
+@pytest.mark.parametrize("fault", CLOCK, ids=lambda fault: fault.name)
+@pytest.mark.long
+@pytest.mark.skipif(not LONG, reason="only with WAREHOUSE_LONG=1")
+def test_over_the_years_end(years_end, fault):
+    assert [line[1] for line in years_end.after["ledger"]] == ["2020-W53", "2021-W01"]
+    told(prove(years_end, fault))
 
 
 @pytest.mark.parametrize("number", range(RANDOM))

@@ -1,0 +1,1 @@
+"""How the cycle is doing: its health, alerts to people, metrics to machines, and lineage events."""
