@@ -68,8 +68,13 @@ def build(
             return BuildResult(None, week, 0, None, time.monotonic() - began, True)
         if progress:
             progress("building slices", 0, slices)
-        select = _selection(forms) if same_codes and not full_refresh else []
-        invocation = _run_dbt(settings, database_address(connection), select, full_refresh, progress)
+        if settings.spark:
+            from warehouse.spark import make_rows  # needs Java and packages of its own
+
+            invocation = make_rows(settings, connection, forms, make_tables=_make_tables if full_refresh else None, progress=progress)
+        else:
+            select = _selection(forms) if same_codes and not full_refresh else []
+            invocation = _run_dbt(settings, database_address(connection), select, full_refresh, progress)
         _close_run(connection, run, invocation)
         if progress:
             progress("building slices", slices, slices)
@@ -241,6 +246,11 @@ def _run_dbt(settings: Settings, address: dict[str, str], select: list[str], ful
     arguments += ["--select", *select, "--indirect-selection", "buildable"] if select else []
     arguments += ["--full-refresh"] if full_refresh else []
     return invoke(settings, address, arguments, progress)
+
+
+def _make_tables(settings: Settings, address: dict[str, str]) -> None:
+    """The candidate tables with their keys and no rows, the staging views and the seeds: for rows that come from elsewhere."""
+    invoke(settings, address, ["build", "--empty", "--full-refresh", "--exclude-resource-type", "test", "unit_test"])
 
 
 def invoke(settings: Settings, address: dict[str, str], arguments: list[str], progress: Callable[..., None] | None = None) -> str | None:
