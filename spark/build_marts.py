@@ -72,6 +72,7 @@ def open_session(settings: dict[str, str]):
         "spark.sql.session.timeZone": "UTC",
         "spark.sql.sources.default": "parquet",
         "spark.sql.ansi.enabled": "true",
+        "spark.sql.hive.manageFilesourcePartitions": "false",  # the lake's folders are looked up, not registered
         "spark.ui.enabled": "false",
         "spark.ui.showConsoleProgress": "false",
     }
@@ -91,8 +92,6 @@ def register(spark, sources: list[dict]) -> None:
         columns = ", ".join(f"`{name}` {kind}" for name, kind in source["columns"])
         partitioned = " partitioned by (week)" if source["partitioned"] else ""
         spark.sql(f"create table {source['name']} ({columns}) using parquet{partitioned} location '{source['path']}'")
-        if source["partitioned"]:
-            spark.sql(f"msck repair table {source['name']}")
 
 
 def run_dbt(arguments: list[str]) -> dict[str, Any]:
@@ -118,18 +117,18 @@ def run_dbt(arguments: list[str]) -> dict[str, Any]:
 
 
 def write_back(spark, jdbc: dict[str, str], tables: list[dict]) -> dict[str, int]:
-    """Append each table to the one in PostgreSQL that was made for it; returns rows by table."""
+    """Make each table in PostgreSQL; returns the rows that Spark has by table, for the other side to compare."""
     from concurrent.futures import ThreadPoolExecutor
 
     properties = {"user": jdbc["user"], "password": os.environ["DBT_ENV_SECRET_WAREHOUSE_PASSWORD"], "driver": "org.postgresql.Driver", "batchsize": "10000"}
 
-    def write(table: dict) -> tuple[str, int]:
-        frame = spark.table(table["from"])
-        frame.write.jdbc(jdbc["url"], table["to"], mode="append", properties=properties)
-        return table["to"], frame.count()
+    def write(table: dict) -> None:
+        spark.table(table["from"]).write.jdbc(jdbc["url"], table["to"], mode="append", properties=properties)
 
     with ThreadPoolExecutor(JOBS_IN_FLIGHT) as pool:
-        return dict(pool.map(write, tables))
+        list(pool.map(write, tables))
+    counts = " union all ".join(f"select '{t['to']}' as name, count(*) as rows from {t['from']}" for t in tables)
+    return {row["name"]: row["rows"] for row in spark.sql(counts).collect()}
 
 
 if __name__ == "__main__":

@@ -248,9 +248,18 @@ def _run_dbt(settings: Settings, address: dict[str, str], select: list[str], ful
     return invoke(settings, address, arguments, progress)
 
 
-def _make_tables(settings: Settings, address: dict[str, str]) -> None:
-    """The candidate tables with their keys and no rows, the staging views and the seeds: for rows that come from elsewhere."""
-    invoke(settings, address, ["build", "--empty", "--full-refresh", "--exclude-resource-type", "test", "unit_test"])
+def _make_tables(settings: Settings, connection: psycopg.Connection) -> None:
+    """The candidate tables with their keys, and facts without rows, which come from elsewhere: a full refresh of no slices.
+
+    Not dbt's ``--empty``, whose subqueries get a second alias. A cut-off loses nothing: the next build notes its slices anew.
+    """
+    connection.execute("create temporary table kept_slice as table ops.build_slice")
+    connection.execute("delete from ops.build_slice")
+    try:
+        invoke(settings, database_address(connection), ["build", "--full-refresh", "--exclude-resource-type", "test", "unit_test"])
+    finally:
+        connection.execute("insert into ops.build_slice table kept_slice")
+        connection.execute("drop table kept_slice")
 
 
 def invoke(settings: Settings, address: dict[str, str], arguments: list[str], progress: Callable[..., None] | None = None) -> str | None:

@@ -22,7 +22,6 @@ import pyarrow as pa
 from psycopg import sql
 
 from ingestion import lake
-from warehouse.build import database_address
 from warehouse.dbt_sources import accumulating, forms_of_marts, project
 from warehouse.settings import REPOSITORY, Settings, WarehouseError
 
@@ -56,12 +55,12 @@ def make_rows(
     connection: psycopg.Connection,
     forms: list[str],
     *,
-    make_tables: Callable[[Settings, dict[str, str]], None] | None,
+    make_tables: Callable[[Settings, psycopg.Connection], None] | None,
     progress: Callable[..., None] | None = None,
 ) -> str | None:
     """Make the candidate rows of the slices in ``ops.build_slice`` on ``settings.spark``; returns dbt's invocation id.
 
-    ``forms`` are those that have slices. ``make_tables`` makes the empty candidate tables with their keys, where they
+    ``forms`` are those that have slices. ``make_tables`` makes the candidate tables with their keys, where they
     are to be made anew; it is called when Spark is done, so a failure before leaves the candidates as they were.
     ``connection`` is in autocommit mode and holds the build's lock. Raises WarehouseError with the node and its message.
     """
@@ -82,7 +81,7 @@ def make_rows(
             answer = _run(settings, connection, job, scratch, say)
         if make_tables:
             say("making tables")
-            make_tables(settings, database_address(connection))
+            make_tables(settings, connection)
         say("putting marts in place")
         with connection.transaction():
             _put_in_place(connection, landing, {name.split(".")[1]: answer["rows"][to] for to, name in tables.items()})
