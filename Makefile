@@ -5,7 +5,9 @@ STAMP := $(VENV)/.installed
 BIN := $(VENV)/bin
 UV_VERSION := 0.13.9
 
-.PHONY: install run test test-unit test-long bench lint lock clean
+SPARK_STAMP := .venv-spark/.installed
+
+.PHONY: install run test test-unit test-long bench lint lock clean spark-install test-spark
 
 install: $(STAMP)
 
@@ -37,6 +39,18 @@ lint: install
 
 lock:
 	@$(BIN)/uv pip compile --universal -p 3.11 --generate-hashes -q requirements.in -o requirements.lock
+	@$(BIN)/uv pip compile --universal -p 3.11 --generate-hashes -q spark/requirements.in -o spark/requirements.lock
+
+# Past one machine (docs/spark.md): packages of their own, because dbt-spark and Airflow need not agree on theirs
+spark-install: $(SPARK_STAMP)
+
+$(SPARK_STAMP): spark/requirements.lock $(STAMP)
+	@$(PYTHON) -m venv .venv-spark
+	@VIRTUAL_ENV=.venv-spark $(BIN)/uv pip sync -q --require-hashes --python .venv-spark/bin/python spark/requirements.lock
+	@touch $@
+
+test-spark: install spark-install
+	@WAREHOUSE_LONG=1 $(BIN)/python -m pytest tests/end_to_end/test_spark.py
 
 clean:
-	rm -rf $(VENV) dbt_project/target dbt_project/logs
+	rm -rf $(VENV) .venv-spark dbt_project/target dbt_project/logs

@@ -22,7 +22,7 @@ JOBS_IN_FLIGHT = 4  # tables written side by side; most are small
 def main(path: Path) -> int:
     job = json.loads(path.read_text(encoding="utf-8"))
     _end_with_parent()
-    answer: dict[str, Any] = {"seconds": {}}
+    answer: dict[str, Any] = {"seconds": {}, "failures": []}
     watch = _Watch(answer["seconds"])
     spark = open_session(job["spark"])
     watch("session")

@@ -63,7 +63,7 @@ def _drain() -> None:
 
 def _start(folder: Path, name: str, what: str, *arguments: str) -> subprocess.Popen:
     home = Path(find_spec("pyspark").origin).parent
-    environment = os.environ | {"SPARK_HOME": str(home), "SPARK_DAEMON_MEMORY": "256m", "SPARK_LOCAL_IP": "127.0.0.1"}
+    environment = os.environ | {"SPARK_HOME": str(home), "SPARK_DAEMON_MEMORY": "256m", "SPARK_LOCAL_IP": "127.0.0.1", "SPARK_MASTER_OPTS": "-Dspark.master.rest.enabled=false"}
     with (folder / f"{name}.log").open("w") as log:
         return subprocess.Popen(
             [home / "bin/spark-class", f"org.apache.spark.deploy.{what}", *arguments], stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment

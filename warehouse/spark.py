@@ -191,9 +191,14 @@ def _run(settings: Settings, connection: psycopg.Connection, job: dict[str, Any]
     answer = Path(job["answer"])
     found = json.loads(answer.read_text(encoding="utf-8")) if answer.exists() else {"failures": []}
     if process.returncode or found["failures"]:
-        what = "dbt failed on Spark in\n" + "\n".join(found["failures"][:5]) if found["failures"] else f"Spark ended with code {process.returncode}."
+        what = "dbt failed on Spark in\n" + "\n".join(found["failures"][:5]) if found["failures"] else f"Spark ended with code {process.returncode}: {_last_words(log)}"
         raise WarehouseError(f"{what}\nThe log is {log}; the slices stay pending, so run the build again when this is mended.")
     return found
+
+
+def _last_words(log: Path) -> str:
+    lines = [line.strip() for line in log.read_text(encoding="utf-8", errors="replace").splitlines() if line.strip()]
+    return next((line for line in reversed(lines) if "Error" in line or "Exception" in line), lines[-1] if lines else "it said nothing")[:300]
 
 
 # ---------------------------------------------------------------- back in PostgreSQL

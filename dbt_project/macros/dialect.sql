@@ -110,3 +110,26 @@ where place = 1
 {%- endmacro %}
 {# Keys and NOT NULL are PostgreSQL's to enforce, when the rows arrive there. #}
 {% macro spark__persist_constraints(relation, model) -%} {%- endmacro %}
+
+{# ---------------------------------------------------------------- seeds #}
+
+{# dbt-spark's own takes an empty cell for the text 'None' and stumbles over an apostrophe. #}
+{% macro spark__load_csv_rows(model, agate_table) -%}
+    {%- set statements = [] -%}
+    {%- for chunk in agate_table.rows | batch(get_batch_size()) -%}
+        {%- set rows = [] -%}
+        {%- for row in chunk -%}
+            {%- set values = [] -%}
+            {%- for value in row -%}
+                {%- if value is none -%} {%- do values.append('null') -%}
+                {%- elif value is number -%} {%- do values.append(value | string) -%}
+                {%- else -%} {%- do values.append("'" ~ (value | string).replace('\\', '\\\\').replace("'", "\\'") ~ "'") -%}
+                {%- endif -%}
+            {%- endfor -%}
+            {%- do rows.append('(' ~ values | join(', ') ~ ')') -%}
+        {%- endfor -%}
+        {%- do statements.append('insert into ' ~ this.render() ~ ' values ' ~ rows | join(', ')) -%}
+        {%- do adapter.add_query(statements[-1], abridge_sql_log=True) -%}
+    {%- endfor -%}
+    {{ return(statements[0]) }}
+{%- endmacro %}
