@@ -230,7 +230,7 @@ def _staging_sql(of: Contracts, form: Form) -> str:
     return (
         f"-- {MARK}\n"
         f"-- {form.zh}: the rows of the newest accepted version of each county and week, without personal data.\n"
-        "select\n    s.submission_id,\n    s.county_code,\n    s.week,\n    r.row_no as source_row_no,\n"
+        "select\n    s.submission_id,\n    s.county_code,\n    {{ week_of_rows() }},\n    r.row_no as source_row_no,\n"
         f"{columns}\nfrom {{{{ source('raw', '{form.code.lower()}') }}}} as r\n"
         "inner join {{ source('intake', 'accepted_submission') }} as s on s.submission_id = r.submission_id\n"
     )

@@ -17,21 +17,22 @@ class WarehouseError(Exception):
 
 @dataclass(frozen=True)
 class Settings:
-    """State folder, optional external server, and the city's time zone.
+    """State folder, optional external server, the city's time zone, and an optional Spark to build on.
 
-    ``url`` is None when the embedded PostgreSQL is used.
+    ``url`` is None when the embedded PostgreSQL is used, ``spark`` when PostgreSQL makes the marts itself.
     """
 
     home: Path
     url: str | None
     timezone: ZoneInfo
+    spark: str | None = None  # a Spark master, such as local[2] or spark://host:7077
 
     @classmethod
     def from_environment(cls) -> Settings:
-        """Read WAREHOUSE_HOME (default ./var beside the repository), WAREHOUSE_URL and WAREHOUSE_TIMEZONE."""
+        """Read WAREHOUSE_HOME (default ./var beside the repository), WAREHOUSE_URL, WAREHOUSE_TIMEZONE and WAREHOUSE_SPARK."""
         home = Path(os.environ.get("WAREHOUSE_HOME") or REPOSITORY / "var").resolve()
         url = os.environ.get("WAREHOUSE_URL") or None
-        return cls(home, url, ZoneInfo(os.environ.get("WAREHOUSE_TIMEZONE", "Asia/Shanghai")))
+        return cls(home, url, ZoneInfo(os.environ.get("WAREHOUSE_TIMEZONE", "Asia/Shanghai")), os.environ.get("WAREHOUSE_SPARK") or None)
 
     @property
     def inbox(self) -> Path:

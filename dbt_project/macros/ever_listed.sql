@@ -1,14 +1,12 @@
 {# What the counties' own lists define (projects, sites): everything ever accepted, with the attributes of the
    newest list. Superseded versions too, because publications that stand may refer to a row a correction took away. #}
 {% macro ever_listed(form, key, attributes) -%}
-select distinct on (s.county_code, r.{{ key }})
-    s.county_code,
-    r.{{ key }},
-    {{ attributes | join(',\n    ') }}
+{% set rows -%}
 from {{ source('raw', form) }} as r
 inner join {{ source('intake', 'ever_accepted_submission') }} as s on s.submission_id = r.submission_id
 where s.week <= (select h.week from {{ source('ops', 'horizon') }} as h)
-order by s.county_code, r.{{ key }}, s.is_current desc, s.week desc, s.version desc, r.row_no
+{%- endset -%}
+{{ first_of_each(['s.county_code', 'r.' ~ key], attributes, rows, ['s.is_current desc', 's.week desc', 's.version desc', 'r.row_no']) }}
 {%- endmacro %}
 
 {# The same for a dimension. In an incremental run only what the lists of the affected slices name, in any version, is

@@ -14,10 +14,10 @@
 {% macro from_slices(form, key=none) -%}
 {% set rows = 'stg_' ~ form | lower ~ '__rows' -%}
 from {{ ref('int_reporting__slice') }} as slice
-inner join {{ ref(rows) }} as r on r.submission_id = slice.submission_id
+inner join {{ ref(rows) }} as r on r.submission_id = slice.submission_id{{ and_of_week('r', 'slice.source_week') }}
 {% if key -%}
 left join {{ ref(rows) }} as previous
-    on previous.submission_id = slice.previous_submission_id and previous.{{ key }} = r.{{ key }}
+    on previous.submission_id = slice.previous_submission_id{{ and_of_week('previous', 'slice.previous_week') }} and previous.{{ key }} = r.{{ key }}
 {% endif -%}
 where slice.form = '{{ form }}'
 {%- endmacro %}
@@ -34,7 +34,7 @@ where slice.form = '{{ form }}'
 
 {# A fraction to six places, NULL where the denominator is missing or zero. #}
 {% macro rate(numerator, denominator) -%}
-    round(r.{{ numerator }}::numeric / nullif(r.{{ denominator }}, 0), 6)
+    {{ fraction('r.' ~ numerator, 'r.' ~ denominator) }}
 {%- endmacro %}
 
 {# Before a fact's new rows come in: away with the old ones of the same slices, in the same transaction. #}

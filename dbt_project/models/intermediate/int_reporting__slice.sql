@@ -1,7 +1,7 @@
 {{ config(
     tags=['slice'],
     indexes=[{'columns': ['form', 'county_code', 'week'], 'unique': true}],
-    post_hook='analyze {{ this }}'
+    post_hook="{{ analyze(this) }}"
 ) }}
 
 -- One row per affected form, county and week: the submission its figures come from, and the one before it.
@@ -11,7 +11,7 @@ with affected as (
         s.form,
         s.county_code,
         s.week,
-        to_date(s.week || '-7', 'IYYY-"W"IW-ID') as as_of_date,
+        {{ day_of_week('s.week', 7) }} as as_of_date,
         f.listing = 'level' as is_level,
         c.valid_to
     from {{ source('ops', 'build_slice') }} as s

@@ -9,7 +9,7 @@ with recursive chain as (
 
     select county_code, county_code as current_code, successor_code
     from {{ source('reference', 'counties') }}
-    union
+    {{ recursive_union() }}
     select chain.county_code, c.county_code, c.successor_code
     from chain
     inner join {{ source('reference', 'counties') }} as c on c.county_code = chain.successor_code

@@ -129,7 +129,7 @@ select
     l.closed_date,
     l.first_seen_week,
     l.last_seen_week,
-    coalesce(l.closed_date, horizon.as_of_date) - l.found_date as days_open,
+    {{ days_between('l.found_date', 'coalesce(l.closed_date, horizon.as_of_date)') }} as days_open,
     l.status in ('open', 'in_progress') and l.due_date < horizon.as_of_date as is_overdue,
     l.status in ('done', 'verified') as is_done,
     l.status = 'verified' as is_closed,

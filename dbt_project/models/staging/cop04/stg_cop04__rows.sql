@@ -3,7 +3,7 @@
 select
     s.submission_id,
     s.county_code,
-    s.week,
+    {{ week_of_rows() }},
     r.row_no as source_row_no,
     r.enterprise_name,
     r.project_name,
