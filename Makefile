@@ -5,7 +5,7 @@ STAMP := $(VENV)/.installed
 BIN := $(VENV)/bin
 UV_VERSION := 0.13.9
 
-.PHONY: install run test test-unit test-long bench lint lock clean
+.PHONY: install run bi bi-install test test-unit test-long test-bi bench lint lock clean
 
 install: $(STAMP)
 
@@ -19,6 +19,22 @@ $(STAMP): requirements.lock pyproject.toml
 
 run: install
 	@exec $(BIN)/warehouse run $(ARGS)
+
+# Superset needs older libraries than Airflow: an environment of its own
+BI := .venv-bi
+BI_STAMP := $(BI)/.installed
+bi-install: $(BI_STAMP)
+
+$(BI_STAMP): bi/requirements.lock | $(STAMP)
+	@$(BIN)/uv venv -q --clear -p $(BIN)/python $(BI)
+	@$(BIN)/uv pip sync -q --require-hashes --compile-bytecode --python $(BI)/bin/python bi/requirements.lock
+	@touch $@
+
+bi: install bi-install
+	@exec $(BIN)/warehouse bi $(ARGS)
+
+test-bi: install bi-install
+	@WAREHOUSE_LONG=1 $(BIN)/python -m pytest tests/end_to_end/test_bi.py
 
 test: install
 	@$(BIN)/python -m pytest tests
@@ -37,6 +53,7 @@ lint: install
 
 lock:
 	@$(BIN)/uv pip compile --universal -p 3.11 --generate-hashes -q requirements.in -o requirements.lock
+	@$(BIN)/uv pip compile -p 3.11 --exclude-newer 2026-05-14T00:00:00Z --generate-hashes -q bi/requirements.in -o bi/requirements.lock
 
 clean:
-	rm -rf $(VENV) dbt_project/target dbt_project/logs
+	rm -rf $(VENV) $(BI) dbt_project/target dbt_project/logs

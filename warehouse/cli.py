@@ -503,4 +503,4 @@ def _short(value: Any) -> str:
     return str(value)
 
 
-from warehouse.commands import audit, brief, export, quality  # noqa: E402, F401 - more commands, which use what is above
+from warehouse.commands import audit, bi, brief, export, quality  # noqa: E402, F401 - more commands, which use what is above
