@@ -41,7 +41,7 @@ def prepare(settings: Settings, metadata: str = "superset") -> tuple[str, str]:
 
 
 def _login(connection: psycopg.Connection, name: str, password: str) -> None:
-    verb = "alter" if connection.execute("select from pg_roles where rolname = %s", [name]).fetchone() else "create"
+    verb = "alter" if connection.execute("select true from pg_roles where rolname = %s", [name]).fetchone() else "create"
     try:
         connection.execute(sql.SQL(verb + " role {} login nosuperuser nocreatedb nocreaterole password {}").format(sql.Identifier(name), sql.Literal(password)))
     except psycopg.errors.InsufficientPrivilege as error:
@@ -51,7 +51,7 @@ def _login(connection: psycopg.Connection, name: str, password: str) -> None:
 def _reading(connection: psycopg.Connection) -> None:
     """What the reading login may do: read `bi` and `marts`, for a minute a query. Nothing is written, nothing else is seen."""
     reader = sql.Identifier(READER)
-    if connection.execute("select from pg_roles where rolname = %s", [GROUP]).fetchone():
+    if connection.execute("select true from pg_roles where rolname = %s", [GROUP]).fetchone():
         connection.execute(sql.SQL("grant {} to {}").format(sql.Identifier(GROUP), reader))
     for schema in READABLE:
         where = sql.Identifier(schema)
@@ -63,7 +63,7 @@ def _reading(connection: psycopg.Connection) -> None:
 
 
 def _database(connection: psycopg.Connection, name: str) -> None:
-    if connection.execute("select from pg_database where datname = %s", [name]).fetchone():
+    if connection.execute("select true from pg_database where datname = %s", [name]).fetchone():
         return
     owner = sql.Identifier(OWNER)
     try:
