@@ -10,15 +10,18 @@ dashboards and explore charts; SQL Lab, other data and everything that writes is
 from __future__ import annotations
 
 import argparse
+import os
 import secrets
 import sys
+from pathlib import Path
 
-from superset.app import create_app
+from bi.serve import environment
 
 CITY = "市级查看"
 COUNTY = "县级查看 {}"
 PLAIN = ("Gamma",)  # Superset's role for readers; it opens no data by itself
 SCHEMA = "bi"
+ASSETS = Path(__file__).resolve().parent / "assets"
 FORBIDDEN = ("SQLLab", "SavedQuery", "Query", "ImportExportRestApi", "CssTemplate")
 
 
@@ -31,7 +34,21 @@ def sync() -> None:
     for role in security_manager.get_all_roles():
         if role.name.startswith(COUNTY.format("")):
             _county(role.name.removeprefix(COUNTY.format("")), security_manager, db, RowLevelSecurityFilter, SqlaTable)
+    _clear(db)
     db.session.commit()
+
+
+def _clear(db) -> None:
+    """Charts and pages of ours that the repository no longer has go; what people made themselves stays."""
+    import yaml
+    from superset.models.dashboard import Dashboard
+    from superset.models.slice import Slice
+
+    for model, folder in ((Dashboard, "dashboards"), (Slice, "charts")):
+        wanted = {yaml.safe_load(path.read_text(encoding="utf-8"))["uuid"] for path in (ASSETS / folder).glob("*.yaml")}
+        for thing in db.session.query(model).filter_by(is_managed_externally=True):
+            if str(thing.uuid) not in wanted:
+                db.session.delete(thing)
 
 
 def user(name: str, county: str | None) -> str:
@@ -88,6 +105,9 @@ def main(arguments: list[str] | None = None) -> int:
     given = parser.parse_args(arguments)
     if given.command == "user" and given.county is not None and not given.county.isdigit():
         raise SystemExit(f"{given.county} is not a county's code.")
+    os.environ.update(environment())  # where Superset finds its configuration
+    from superset.app import create_app
+
     with create_app().app_context():
         if given.command == "sync":
             sync()

@@ -14,7 +14,7 @@ NOW = "weeks_back = 0"
 RECENT = "weeks_back <= 3"  # the columns of a table of metrics: four weeks
 SCHEME = "supersetColors"
 ROWS = 1000
-HEIGHTS = {"card": 22, "total": 22, "bars": 52, "columns": 46, "lines": 46, "pie": 46, "table": 46, "list": 46, "grid": 52, "heat": 52, "metrics": 52}
+HEIGHTS = {"card": 26, "total": 26, "bars": 48, "columns": 46, "lines": 46, "pie": 46, "table": 46, "list": 46, "grid": 64, "heat": 52, "metrics": 30}
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class Chart:
         return {
             "slice_name": self.title, "description": self.about, "certified_by": None, "certification_details": None, "viz_type": viz, "params": self.params,
             "query_context": json.dumps(context, ensure_ascii=False, sort_keys=True), "cache_timeout": None, "uuid": self.uuid, "version": "1.0.0",
-            "dataset_uuid": self.dataset.uuid,
+            "dataset_uuid": self.dataset.uuid, "is_managed_externally": True,
         }  # fmt: skip
 
 
@@ -61,13 +61,13 @@ class Builder:
         names = given[kind] if isinstance(given[kind], list) else [given[kind]]
         dataset = self.datasets[given["view"]] if "view" in given else self.views.get(names[0])
         names = list(dataset.measures) if dataset and names == ["all"] else names
-        if dataset is None or kind != "list" and any(n not in dataset.measures for n in names):
+        if dataset is None or (kind != "list" and any(n not in dataset.measures for n in names)):
             raise ValueError(f"{self.page}: {names} are not metrics of one dataset")
         if kind == "list" and any(n not in dataset.columns for n in names):
             raise ValueError(f"{self.page}: {dataset.key} lacks one of the columns {names}")
         measures = () if kind == "list" else tuple(dataset.measures[n] for n in names)
         title = given.get("title") or measures[0].label
-        unknown = set(given) - {kind, "view", "title", "by", "series", "where", "width", "height", "stack", "order", "limit", "format", "week", "across", "note"}
+        unknown = set(given) - {kind, "view", "title", "by", "series", "where", "width", "height", "stack", "order", "limit", "format", "week", "across", "note", "scheme"}
         if unknown:
             raise ValueError(f"{self.page}: {title}: nobody knows {sorted(unknown)}")
         where = " and ".join(f"({c})" for c in (given.get("where"), self._weeks(kind, given, dataset)) if c)
@@ -75,12 +75,13 @@ class Builder:
         params |= {"datasource": "0__table", "adhoc_filters": _adhoc(where, title), "extra_form_data": {}, "annotation_layers": [], "dashboards": []}
         query = _query() | query | {"extras": {"where": where, "having": ""}}
         about = given.get("note") or "；".join(dict.fromkeys(m.about for m in measures)) or dataset.title
-        return Chart(self.page, title, dataset, kind, params, query, given.get("width", 6), given.get("height", HEIGHTS[kind]), about, measures, where)
+        height = given.get("height", max(HEIGHTS[kind], 17 + 4 * len(measures)) if kind == "metrics" else HEIGHTS[kind])
+        return Chart(self.page, title, dataset, kind, params, query, given.get("width", 6), height, about, measures, where)
 
     @staticmethod
     def _weeks(kind: str, given: dict[str, Any], dataset: Dataset) -> str | None:
         """Which weeks a chart shows: all of them where they are its axis, else that of the filter."""
-        wanted = given.get("week", "all" if kind in ("card", "lines", "heat") or given.get("by") == "week_label" else "recent" if kind == "metrics" else "now")
+        wanted = given.get("week", "all" if kind in ("card", "lines", "heat") or (kind == "columns" and "by" not in given) else "recent" if kind == "metrics" else "now")
         if "weeks_back" not in dataset.columns or wanted == "all":
             return None
         return RECENT if wanted == "recent" else NOW
@@ -92,15 +93,15 @@ class Builder:
         label = measures[0].label
         params = {
             "viz_type": "big_number", "metric": label, "x_axis": "as_of_date", "time_grain_sqla": None, "show_trend_line": True, "start_y_axis_at_zero": False,
-            "header_font_size": 0.3, "subheader_font_size": 0.125, "y_axis_format": measures[0].form, "time_format": "数据周 %G-W%V", "show_timestamp": True,
-            "compare_lag": 1, "compare_suffix": "（较上周）", "color_picker": {"r": 31, "g": 95, "b": 168, "a": 1}, "rolling_type": None,
+            "header_font_size": 0.4, "subheader_font_size": 0.15, "y_axis_format": measures[0].form, "time_format": "数据周 %G-W%V", "show_timestamp": True,
+            "compare_lag": 0 if measures[0].form.endswith("%") else 1, "compare_suffix": "（较上周）", "color_picker": {"r": 31, "g": 95, "b": 168, "a": 1}, "rolling_type": None,
         }  # fmt: skip
         return params, {"columns": [_axis("as_of_date")], "metrics": [label], "orderby": [["as_of_date", True]]}
 
     def _total(self, given, dataset, measures, names):
         label = measures[0].label
         params = {
-            "viz_type": "big_number_total", "metric": label, "header_font_size": 0.3, "subheader_font_size": 0.125, "y_axis_format": measures[0].form,
+            "viz_type": "big_number_total", "metric": label, "header_font_size": 0.4, "subheader_font_size": 0.15, "subtitle_font_size": 0.15, "y_axis_format": measures[0].form,
             "time_format": "%G-W%V", "subtitle": given.get("note", ""),
         }  # fmt: skip
         return params, {"columns": [], "metrics": [label]}
@@ -124,20 +125,19 @@ class Builder:
             "viz_type": viz, "x_axis": axis, "metrics": labels, "groupby": series, "x_axis_sort": None if series and not by_week else sort,
             "x_axis_sort_asc": by_week or horizontal, "orientation": "horizontal" if horizontal else "vertical", "order_desc": True, "row_limit": ROWS,
             "show_legend": legend, "legendType": "scroll", "legendOrientation": "top", "rich_tooltip": True, "show_value": viz.endswith("bar") and not (legend and not given.get("stack")) ,
-            "only_total": True, "stack": "Stack" if given.get("stack") else None, "y_axis_format": measures[0].form, "color_scheme": SCHEME, "truncateYAxis": False,
-            "y_axis_bounds": [None, None], "x_axis_title": "", "y_axis_title": given.get("across") or _unit(measures[0]), "y_axis_title_margin": 40 if not horizontal else 30,
+            "only_total": True, "stack": "Stack" if given.get("stack") else None, "y_axis_format": measures[0].form, "color_scheme": SCHEME, "truncateYAxis": viz.endswith("line"),
+            "y_axis_bounds": [None, None], "x_axis_title": "", "y_axis_title": given.get("across") or _unit(measures[0]), "y_axis_title_margin": 30 if horizontal else 55,
             "x_axis_title_margin": 15, "y_axis_title_position": "Left", "markerEnabled": True, "markerSize": 6, "xAxisLabelInterval": "0" if by_week else "auto",
-            "x_axis_time_format": "smart_date", "truncate_metric": True, "show_extra_controls": False, "sort_series_type": "name", "zoomable": False,
+            "x_axis_time_format": "smart_date", "truncate_metric": True, "show_extra_controls": False, "sort_series_type": "name",
+            "x_axis_sort_series": "name" if by_week else "sum", "x_axis_sort_series_ascending": by_week or horizontal, "zoomable": False,
         }  # fmt: skip
-        if horizontal:  # the axis of values lies below
-            params |= {"x_axis_title": "", "y_axis_title": params["y_axis_title"]}
         return params, {"columns": [_axis(axis), *series], "metrics": labels, "orderby": [[labels[0], False]], "series_columns": series}
 
     def _pie(self, given, dataset, measures, names):
         label, by = measures[0].label, given["by"]
         params = {
             "viz_type": "pie", "groupby": [by], "metric": label, "donut": True, "innerRadius": 42, "outerRadius": 68, "show_labels": True, "labels_outside": True,
-            "label_type": "key_value_percent", "number_format": measures[0].form, "show_legend": False, "sort_by_metric": True, "row_limit": 100, "color_scheme": SCHEME,
+            "label_type": "key_value", "number_format": measures[0].form, "show_legend": False, "sort_by_metric": True, "row_limit": 100, "color_scheme": SCHEME,
             "show_labels_threshold": 1, "show_total": True, "label_line": True,
         }  # fmt: skip
         return params, {"columns": [by], "metrics": [label], "orderby": [[label, False]]}
@@ -188,7 +188,7 @@ class Builder:
     def _heat(self, given, dataset, measures, names):
         axis, series, label = given.get("by", "week_label"), given.get("series", "county_name"), measures[0].label
         params = {
-            "viz_type": "heatmap_v2", "x_axis": axis, "groupby": series, "metric": label, "linear_color_scheme": "blue_white_yellow" if given.get("stack") else "superset_seq_1",
+            "viz_type": "heatmap_v2", "x_axis": axis, "groupby": series, "metric": label, "linear_color_scheme": given.get("scheme", "schemeBlues"),
             "normalize_across": "heatmap", "sort_x_axis": "alpha_asc", "sort_y_axis": "alpha_desc", "show_values": True, "show_legend": True, "show_percentage": False,
             "legend_type": "continuous", "y_axis_format": measures[0].form, "value_bounds": [None, None], "bottom_margin": "auto", "left_margin": 120, "xscale_interval": -1,
             "yscale_interval": 1, "row_limit": ROWS * 10, "x_axis_time_format": "smart_date", "border_width": 1,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,7 @@ class Page:
         for row in self.rows:
             if sum(c.width for c in row) != COLUMNS:
                 raise ValueError(f"{self.slug}: the row of “{row[0].title}” is not {COLUMNS} columns wide")
+        self.rows = [[replace(chart, height=max(c.height for c in row)) for chart in row] for row in self.rows]
         titles = [c.title for c in self.charts]
         if len(set(titles)) != len(titles):
             raise ValueError(f"{self.slug}: two charts have the same title")
@@ -42,7 +44,7 @@ class Page:
         forms = ", ".join(f"'{f}'" for f in self.forms)
         given = {
             "table": ["own", "carried", "carried_names"], "by": ["form_name", "week", "as_of_date", "publication", "published_date"], "view": "coverage", "order": "form_name",
-            "where": f"form in ({forms})", "title": STRIP, "width": COLUMNS, "height": 14 + 4 * len(self.forms), "note": "图表中以※标出沿用往期数的县和周；换一个发布或周，全页随之改变",
+            "where": f"form in ({forms})", "title": STRIP, "width": COLUMNS, "height": round(17 + 3.6 * len(self.forms)), "note": "图表中以※标出沿用往期数的县和周；换一个发布或周，全页随之改变",
         }  # fmt: skip
         return builder.chart(given)
 
@@ -50,6 +52,7 @@ class Page:
         return {
             "dashboard_title": self.title, "description": None, "css": CSS, "slug": self.slug, "certified_by": "", "certification_details": "", "published": True,
             "uuid": identity("dashboard", self.slug), "position": self._position(), "metadata": self._metadata(), "version": "1.0.0",
+            "is_managed_externally": True,
         }  # fmt: skip
 
     def _position(self) -> dict[str, Any]:
@@ -95,7 +98,9 @@ def _filter(column: str, name: str, dataset: Dataset, first: bool, parents: list
 
 
 CSS = """.dashboard-component-chart-holder { border-radius: 6px; }
-.header-controls .header-title { font-weight: 600; }
+.superset-legacy-chart-big-number .kicker { font-size: 13px !important; opacity: 0.75; }
+.superset-legacy-chart-big-number .header-line { font-weight: 600; }
+.superset-legacy-chart-big-number .subheader-line, .superset-legacy-chart-big-number .subtitle-line { font-size: 13px !important; }
 """
 
 

@@ -77,7 +77,7 @@ class Dataset:
                  "expression": None, "description": None, "python_date_format": None, "extra": None}
                 for name, (title, kind) in self.columns.items()
             ],
-            "version": "1.0.0", "database_uuid": identity("database", "warehouse"),
+            "version": "1.0.0", "database_uuid": identity("database", "warehouse"), "is_managed_externally": True,
         }  # fmt: skip
 
 
@@ -136,9 +136,11 @@ def _of_overview(name: str, mart: str) -> Dataset:
         ]
         own = {"weeks_back": ("距所选周（周）", "INTEGER"), "week_label": ("报送周（※有县沿用往期数）", "TEXT"), "county_label": ("县（市、区）（※沿用往期数）", "TEXT")}
     if name == "fiscal_fund_overview":
+        lines = list(contracts().form(form).by_name["fund_line"].values.items())
+        named = " ".join(f"when '{code}' then '{n} {words[0]}'" for n, (code, words) in enumerate(lines, 1))
         joins = "\nleft join lateral (select t.target_rate from bi.spending_target as t where t.month_end <= o.as_of_date and t.year = extract(year from o.as_of_date) order by t.month_end desc limit 1) as t on true"
-        extra += ["t.target_rate", "case when o.spent < o.arrived * t.target_rate then '低于序时' else '达到序时' end as schedule_name"]
-        own |= {"target_rate": ("序时支出要求", ARITHMETIC), "schedule_name": ("序时进度", "TEXT")}
+        extra += ["t.target_rate", "case when o.spent < o.arrived * t.target_rate then '低于序时' else '达到序时' end as schedule_name", f"case o.fund_line {named} end as line_label"]
+        own |= {"target_rate": ("序时支出要求", ARITHMETIC), "schedule_name": ("序时进度", "TEXT"), "line_label": ("资金类别（有重叠）", "TEXT")}
         measures["spending_target"] = Measure("序时支出要求", "max(target_rate)", ".1%", "截至该周最近一个月末的支出进度要求", "spending_target")
         behind = "count(distinct county_code) filter (where spent < arrived * target_rate)"
         measures["counties_behind"] = Measure("低于序时的县（个）", f"case when min(week) = max(week) and min(fund_line) = max(fund_line) then {behind} end", ",.0f", "支出÷到位低于序时支出要求的县", "counties_behind")

@@ -15,8 +15,8 @@ from bi import views
 from warehouse import database
 from warehouse.settings import Settings, WarehouseError
 
-READER = "warehouse_bi"  # the login that Superset reads with
-OWNER = "warehouse_superset"  # the login that Superset keeps its own tables with
+READER = "{}_bi"  # the login that Superset reads with; {} is the warehouse's database, so that several can share a server
+OWNER = "{}_superset"  # the login that Superset keeps its own tables with
 GROUP = "bi_reader"  # the readers' role of the warehouse, where there is one
 READABLE = ("bi", "marts")
 TIMEOUT = "60s"
@@ -27,17 +27,16 @@ def prepare(settings: Settings, metadata: str = "superset") -> tuple[str, str]:
 
     ``metadata`` is the database's name. Raises WarehouseError where something may not be made, or nothing is published.
     """
+    secrets = settings.secret("bi_reader_password", 24), settings.secret("bi_metadata_password", 24)
     with database.connect(settings, autocommit=True) as connection:
         views.ensure(connection)
-        _login(connection, READER, settings.secret("bi_reader_password", 24))
-        _reading(connection)
-        _login(connection, OWNER, settings.secret("bi_metadata_password", 24))
-        _database(connection, metadata)
+        reader, owner = (name.format(connection.info.dbname) for name in (READER, OWNER))
+        _login(connection, reader, secrets[0])
+        _reading(connection, reader)
+        _login(connection, owner, secrets[1])
+        _database(connection, metadata, owner)
     address = database.url(settings)
-    return (
-        _with_login(address, READER, settings.secret("bi_reader_password", 24)),
-        _with_login(address, OWNER, settings.secret("bi_metadata_password", 24), metadata),
-    )
+    return _with_login(address, reader, secrets[0]), _with_login(address, owner, secrets[1], metadata)
 
 
 def _login(connection: psycopg.Connection, name: str, password: str) -> None:
@@ -48,9 +47,9 @@ def _login(connection: psycopg.Connection, name: str, password: str) -> None:
         raise WarehouseError(f"The login {name} may not be made or changed here ({error.diag.message_primary}); have an administrator give the warehouse's login CREATEROLE.") from error
 
 
-def _reading(connection: psycopg.Connection) -> None:
+def _reading(connection: psycopg.Connection, name: str) -> None:
     """What the reading login may do: read `bi` and `marts`, for a minute a query. Nothing is written, nothing else is seen."""
-    reader = sql.Identifier(READER)
+    reader = sql.Identifier(name)
     if connection.execute("select true from pg_roles where rolname = %s", [GROUP]).fetchone():
         connection.execute(sql.SQL("grant {} to {}").format(sql.Identifier(GROUP), reader))
     for schema in READABLE:
@@ -62,10 +61,10 @@ def _reading(connection: psycopg.Connection) -> None:
     connection.execute(sql.SQL("alter role {} set statement_timeout = {}").format(reader, sql.Literal(TIMEOUT)))
 
 
-def _database(connection: psycopg.Connection, name: str) -> None:
+def _database(connection: psycopg.Connection, name: str, login: str) -> None:
     if connection.execute("select true from pg_database where datname = %s", [name]).fetchone():
         return
-    owner = sql.Identifier(OWNER)
+    owner = sql.Identifier(login)
     try:
         connection.execute(sql.SQL("grant {} to current_user").format(owner))  # only a member may give a database away
         connection.execute(sql.SQL("create database {} owner {}").format(sql.Identifier(name), owner))
@@ -74,7 +73,7 @@ def _database(connection: psycopg.Connection, name: str) -> None:
         return
     except psycopg.errors.InsufficientPrivilege as error:
         raise WarehouseError(
-            f"Superset's database “{name}” may not be made here ({error.diag.message_primary}). Have an administrator make it, owned by {OWNER}, "
+            f"Superset's database “{name}” may not be made here ({error.diag.message_primary}). Have an administrator make it, owned by {login}, "
             "or name a database of your own in WAREHOUSE_BI_METADATA_URL."
         ) from error
 

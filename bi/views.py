@@ -16,14 +16,14 @@ from psycopg import sql
 
 from ingestion.contracts import contracts
 from reporting.overviews import Overview, overviews
-from warehouse.dbt_sources import forms_of_marts
+from warehouse.dbt_sources import accumulating, forms_of_marts
 from warehouse.settings import WarehouseError
 
 LABEL = "'第' || {p}.publication_id || '号（' || {p}.week || '）'"
 LONG = 20  # characters; what is longer explains itself behind a colon
 HIDDEN = ("leader", "remark")  # free text about persons, of no use to a chart
 _JOIN = re.compile(r"^left join marts\.(\w+) as (\w+) on (.*)$")
-STATES = {"expected": "未到期", "on_time": "已报", "late": "迟报", "empty": "空报", "returned": "退回", "corrected": "补报", "missing": "缺报"}
+STATES = {"expected": "… 未到期", "on_time": "✔ 已报", "late": "△ 迟报", "empty": "○ 空报", "returned": "↩ 退回", "corrected": "✔ 补报", "missing": "✘ 缺报"}
 LIVES = {"new": "新增", "persisting": "持续", "reopened": "重新出现", "resolved": "已解决", "waived": "已豁免"}
 RESULTS = {
     "pass": "通过", "pass_with_violations": "通过（有提示）", "fail": "未通过", "error": "检查出错", "not_applicable": "不适用",
@@ -94,13 +94,18 @@ def _targets() -> View:
 
 
 def _coverage() -> View:
-    """Whose figures a week rests on, by form and county: own ones, or those of an earlier week."""
+    """Whose figures a week rests on, by form and county: own ones, or those of an earlier week; a ledger's are as last sent."""
     forms = forms_of_marts()
     titles = "\n".join(f"    when '{code}' then '{contracts().form(code).zh}'" for code in sorted(forms.values()))
     carried = "\n    union all\n    ".join(
         f"select distinct p.publication_id, '{form}' as form, f.week, f.county_code, f.carried_from_week "
         f"from store.publication as p inner join store.{mart} as f on {_standing('f')} where f.carried_from_week is not null"
         for mart, form in forms.items() if any(c.name == "carried_from_week" for o in overviews() if o.mart == mart for c in o.columns)
+    )  # fmt: skip
+    ledger = "\n    union all\n    ".join(
+        f"select p.publication_id, '{form}', p.week, f.county_code, max(f.last_seen_week) from store.publication as p "
+        f"inner join store.{mart} as f on {_standing('f')} group by 1, 3, 4 having max(f.last_seen_week) < p.week"
+        for mart, form in forms.items() if accumulating(form)
     )  # fmt: skip
     query = f"""select c.publication_id, {LABEL.format(p="p")} as publication, c.form, case c.form\n{titles}\n    end as form_name,
     c.week, c.county_code, county.county_name, c.carried_from_week, c.carried_from_week is not null as is_carried
@@ -109,6 +114,8 @@ from (
     from store.publication as p inner join store.dim_submission as s on {_standing("s")}
     union all
     {carried}
+    union all
+    {ledger}
 ) as c
 inner join store.publication as p on p.publication_id = c.publication_id
 left join store.dim_county as county on county.county_code = c.county_code and {_standing("county")}"""

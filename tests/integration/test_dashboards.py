@@ -192,6 +192,6 @@ def test_preparing_again_changes_nothing_and_the_metadata_login_sees_no_figures(
     assert login.prepare(city.settings, "superset_of_the_small_city") == addresses
     with database.connect(city.settings, autocommit=True) as owner:
         assert views.ensure(owner) == []
-    with psycopg.connect(addresses[1].rsplit("/", 1)[0] + "/" + addresses[0].rsplit("/", 1)[1], autocommit=True) as superset:
-        with pytest.raises(psycopg.errors.InsufficientPrivilege):
-            superset.execute("select * from marts.dim_publication")
+    place = addresses[1].rsplit("/", 1)[0] + "/" + addresses[0].rsplit("/", 1)[1]
+    with psycopg.connect(place, autocommit=True) as superset, pytest.raises(psycopg.errors.InsufficientPrivilege):
+        superset.execute("select * from marts.dim_publication")

@@ -54,7 +54,7 @@ def bi_user(name: str, county: str | None, city: bool, as_json: bool) -> None:
         raise WarehouseError(f"There is no county {county}.")
     settings = _settings()
     command = [str(_python()), "-m", "bi.access", "user", name, *(["--county", county] if county else [])]
-    done = subprocess.run(command, env=os.environ | environment(settings), cwd=REPOSITORY, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, check=False)
+    done = subprocess.run(command, env=os.environ | environment(settings), cwd=REPOSITORY, capture_output=True, text=True, check=False)
     if done.returncode:
         raise WarehouseError(f"The user was not made: {(done.stderr.strip().splitlines() or ['no reason given'])[-1]}")
     password = done.stdout.strip().splitlines()[-1]
