@@ -22,11 +22,13 @@ run: install
 
 # Superset needs older libraries than Airflow: an environment of its own
 BI := .venv-bi
+BI_PYTHON ?= $(BIN)/python
 BI_STAMP := $(BI)/.installed
 bi-install: $(BI_STAMP)
 
 $(BI_STAMP): bi/requirements.lock | $(STAMP)
-	@$(BIN)/uv venv -q --clear -p $(BIN)/python $(BI)
+	@$(BI_PYTHON) -c 'import sys; sys.exit(0 if (3, 11) <= sys.version_info[:2] < (3, 13) else "Superset needs Python 3.11 or 3.12; set BI_PYTHON=/path/to/python3.11")'
+	@$(BIN)/uv venv -q --clear --no-python-downloads -p $(BI_PYTHON) $(BI)
 	@$(BIN)/uv pip sync -q --require-hashes --compile-bytecode --python $(BI)/bin/python bi/requirements.lock
 	@touch $@
 

@@ -126,7 +126,7 @@ class Builder:
             "x_axis_sort_asc": by_week or horizontal, "orientation": "horizontal" if horizontal else "vertical", "order_desc": True, "row_limit": ROWS,
             "show_legend": legend, "legendType": "scroll", "legendOrientation": "top", "rich_tooltip": True, "show_value": viz.endswith("bar") and not (legend and not given.get("stack")) ,
             "only_total": True, "stack": "Stack" if given.get("stack") else None,
-            "y_axis_format": measures[0].form.replace(".1f", ".1~f"), "color_scheme": SCHEME, "truncateYAxis": viz.endswith("line"),
+            "y_axis_format": measures[0].form if measures[0].form.endswith("%") else ",.1~f", "color_scheme": SCHEME, "truncateYAxis": viz.endswith("line"),
             "y_axis_bounds": [None, None], "x_axis_title": "", "y_axis_title": given.get("across") or _unit(measures[0]), "y_axis_title_margin": 30 if horizontal else 60,
             "x_axis_title_margin": 15, "y_axis_title_position": "Left", "markerEnabled": True, "markerSize": 6, "xAxisLabelInterval": "0",
             "x_axis_time_format": "smart_date", "truncate_metric": True, "show_extra_controls": False, "sort_series_type": "name",

@@ -46,7 +46,7 @@ pytestmark = [
     pytest.mark.skipif(not os.environ.get("WAREHOUSE_LONG"), reason="only with WAREHOUSE_LONG=1 (make test-bi)"),
     pytest.mark.skipif(not (ENVIRONMENT / "bin" / "python").exists(), reason="Superset's environment is not there: make bi-install"),
 ]
-WEEKS = (22, 23, 24)
+WEEKS = (23, 24)
 SILENT = "451031"  # sends nothing in the last week: carried forward
 SECONDS = 600
 
@@ -63,7 +63,7 @@ class Site:
         token = re.search(r'csrf_token[^>]*?value="([^"]+)"', session.get(f"{self.address}/login/", timeout=60).text)[1]
         answer = session.post(f"{self.address}/login/", data={"username": user, "password": password, "csrf_token": token}, headers={"Referer": f"{self.address}/login/"}, timeout=60)
         assert answer.ok and "/login" not in answer.url, f"{user} cannot log in"
-        session.headers |= {"X-CSRFToken": session.get(f"{self.address}/api/v1/security/csrf_token/", timeout=60).json()["result"], "Referer": self.address}
+        session.headers.update({"X-CSRFToken": session.get(f"{self.address}/api/v1/security/csrf_token/", timeout=60).json()["result"], "Referer": self.address})
         return session
 
     @property
@@ -72,8 +72,13 @@ class Site:
 
     def ids(self, session: requests.Session, kind: str) -> dict[str, int]:
         """uuid → id of every chart, dataset or dashboard that the session may see."""
-        answer = session.get(f"{self.address}/api/v1/{kind}/", params={"q": "(columns:!(id,uuid),page_size:1000)"}, timeout=60)
-        return {thing["uuid"]: thing["id"] for thing in answer.json()["result"]}
+        found = {}
+        while True:  # a hundred a page, whatever one asks for
+            asked = {"q": f"(columns:!(id,uuid),page_size:100,page:{len(found) // 100})"}
+            answer = session.get(f"{self.address}/api/v1/{kind}/", params=asked, timeout=60).json()
+            found |= {thing["uuid"]: thing["id"] for thing in answer["result"]}
+            if len(found) >= answer["count"] or not answer["result"]:
+                return found
 
     def ask(self, session: requests.Session, dataset: int, **query) -> requests.Response:
         body = {"datasource": {"id": dataset, "type": "table"}, "queries": [{"row_limit": 10000, "columns": [], "metrics": [], "filters": []} | query], "result_format": "json", "result_type": "full"}
@@ -82,7 +87,7 @@ class Site:
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory):
-    """Three weeks of twelve counties, published one by one, and `warehouse bi` on them."""
+    """Two weeks of twelve counties, published one by one, and `warehouse bi` on them."""
     folder = tmp_path_factory.mktemp("bi")
     settings = replace(Settings.from_environment(), home=folder / "home", url=None)
     settings.prepare()
@@ -109,9 +114,14 @@ def start(settings: Settings, folder: Path) -> Site:
     with log.open("wb") as out:
         process = subprocess.Popen([str(Path(sys.executable).with_name("warehouse")), "bi"], env=environment, stdout=out, stderr=out, cwd=folder)
     until = time.monotonic() + SECONDS
-    while "Everything is up" not in (text := log.read_text()):
-        assert process.poll() is None and time.monotonic() < until, text
-        time.sleep(1.0)
+    try:
+        while "Everything is up" not in (text := log.read_text()):
+            assert process.poll() is None and time.monotonic() < until, text
+            time.sleep(1.0)
+    except BaseException:
+        process.terminate()
+        process.wait(120)
+        raise
     return Site(settings, re.search(r"(http://127\.0\.0\.1:\d+)/dashboard/list", text)[1], process, log)
 
 
@@ -171,7 +181,7 @@ def test_every_chart_has_data_and_says_what_sql_says(site, admin, connection):
             assert found == expected if sum(expected.values()) <= limit else not found - expected, f"{page.slug}: {chart.title}"
 
 
-@pytest.mark.parametrize("publication", [2, 3])
+@pytest.mark.parametrize("publication", [1, 2])
 def test_every_metric_is_the_figure_of_the_report(site, admin, connection, publication):
     ids, known = site.ids(admin, "dataset"), datasets()
     label, week = connection.execute("select publication, week from bi.publication where publication_id = %s", [publication]).fetchone()
@@ -219,7 +229,7 @@ def test_every_page_opens_in_a_browser_without_an_error_and_asks_nothing_outside
             raw = [w for w in await browser.run(WORDS) if re.fullmatch(r"[a-z]+_[a-z_]+", w)]
             assert raw == [], f"{page.slug} shows raw column names"
             filters = await browser.run("document.body.innerText")
-            assert all(word in filters for word in ("发布", "报送周", "县（市、区）", "第3号（2020-W24）")), page.slug
+            assert all(word in filters for word in ("发布", "报送周", "县（市、区）", "第2号（2020-W24）")), page.slug
             strays = [r for r in browser.requests if not r.startswith((site.address, "data:", "blob:", "about:"))]
             assert all(await browser.run(f"fetch({json.dumps(r)}, {{mode: 'no-cors'}}).then(() => false, () => true)") for r in strays), strays  # the browser refuses them
 

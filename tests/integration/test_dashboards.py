@@ -163,6 +163,9 @@ def test_carried_figures_are_marked_on_the_axes_and_named_in_the_strip(reader):
     strip = next(c for p in pages() if p.slug == "support" for c in p.charts if c.dataset.key == "coverage")
     rows = {r[0]: r[5:] for r in reader.execute(chart_query(strip)).fetchall()}
     assert rows["兜底保障周报表"] == (2, 1, "隆林各族自治县（沿用W23）")
+    ledger = next(c for p in pages() if p.slug == "rectification" for c in p.charts if c.dataset.key == "coverage")
+    ((*_, own, carried, names),) = reader.execute(chart_query(ledger)).fetchall()
+    assert (own, carried, names) == (2, 1, "隆林各族自治县（沿用W23）")  # a ledger stands as it was last sent
 
 
 # ---------------------------------------------------------------- the logins
