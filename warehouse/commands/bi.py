@@ -23,7 +23,8 @@ def bi(only_prepare: bool, as_json: bool) -> None:
     """Dashboards on what is published: start Superset with the pages of this repository and stay until Ctrl-C.
 
     \b
-    Example: make bi
+    Examples: make bi
+              BI_PORT=8090 warehouse bi
     BI_PORT, BI_HOST and WAREHOUSE_BI_DATABASE are settings of it: docs/bi.md.
     """
     settings = _settings()
