@@ -224,6 +224,7 @@ REFUSED = """new Promise((done) => {
 @pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine: install chromium to have the pages opened")
 def test_every_page_opens_in_a_browser_without_an_error_and_asks_nothing_outside(site, admin, browse):  # noqa: F811
     async def visit(browser):
+        browser.patience = 180
         await browser.call("Network.setCookie", name="session", value=admin.cookies["session"], url=site.address)
         await browser.call("Emulation.setDeviceMetricsOverride", width=1500, height=4000, deviceScaleFactor=1, mobile=False)
         for page in pages():
