@@ -45,6 +45,8 @@ def pages(connection, settings):
 class Browser:
     """One tab: opens pages, runs scripts in them, and notes every request and every complaint of the console."""
 
+    patience = 30  # seconds without a word
+
     def __init__(self, socket):
         self.socket, self.number, self.requests, self.errors, self.loaded = socket, 0, [], [], 0
 
@@ -53,7 +55,7 @@ class Browser:
         mine = self.number
         await self.socket.send(json.dumps({"id": mine, "method": method, "params": parameters}))
         while True:
-            said = json.loads(await asyncio.wait_for(self.socket.recv(), 30))
+            said = json.loads(await asyncio.wait_for(self.socket.recv(), self.patience))
             self.note(said)
             if said.get("id") == mine:
                 return said.get("result", {})
@@ -80,7 +82,7 @@ class Browser:
         before = self.loaded
         await self.call("Page.navigate", url=url)
         while self.loaded == before:
-            self.note(json.loads(await asyncio.wait_for(self.socket.recv(), 30)))
+            self.note(json.loads(await asyncio.wait_for(self.socket.recv(), self.patience)))
 
     async def run(self, script):
         """The value of an expression; a promise is awaited."""
