@@ -67,7 +67,12 @@ class Settings:
             ) from error
 
     def secret(self, name: str, length: int = 48) -> str:
-        """A random secret of this home, made at first use and kept in ``home/secrets`` readable by its owner only."""
+        """A random secret of this home, made at first use and kept in ``home/secrets`` readable by its owner only.
+
+        WAREHOUSE_SECRET_<NAME> goes before it, for services that share a secret and no folder.
+        """
+        if given := os.environ.get(f"WAREHOUSE_SECRET_{name.upper()}"):
+            return given
         folder = self.home / "secrets"
         path = folder / name
         if not path.exists():

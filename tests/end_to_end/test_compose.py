@@ -1,0 +1,287 @@
+"""The deployment really run: from a clean clone to published marts and pages, as shipped and with Celery workers.
+
+Containers, volumes and networks are of projects of their own and go away with the test. Where no registry can be
+reached, stand-ins from Debian packages take the place of the third-party images (tests/end_to_end/images).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+import urllib.error
+from pathlib import Path
+
+import pytest
+from compose_stack import HOME, IMAGE, Stack, clean_clone, make_env, make_images, missing_engine, service_of
+
+from demo.generate import write_demo
+from tests.faults.fault_bench import differences, marts
+from warehouse import database
+
+LONG = bool(os.environ.get("WAREHOUSE_LONG"))
+pytestmark = [pytest.mark.long, pytest.mark.database, pytest.mark.skipif(not LONG, reason="only with WAREHOUSE_LONG=1 (make test-compose)")]
+
+CODE = {"airflow-api", "airflow-scheduler", "airflow-dag-processor", "airflow-triggerer"}
+KEY = "WAREHOUSE_SECRET_PSEUDONYM_KEY"  # so that both runs give a household the same pseudonym
+
+
+@pytest.fixture(scope="module")
+def clone(tmp_path_factory) -> Path:
+    """A clean clone with its image built."""
+    if reason := missing_engine() or make_images():
+        pytest.skip(f"compose can't be tried here: {reason}")
+    folder = clean_clone(tmp_path_factory.mktemp("deployment") / "clone")
+    make_env(folder)
+    Stack(folder, "warehouse-test-build", tag="first").compose("build")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory):
+    return write_demo(tmp_path_factory.mktemp("demo"), weeks=3, counties=4, payouts=8)
+
+
+@pytest.fixture(scope="module")
+def stack(clone):
+    """As shipped: one host, LocalExecutor."""
+    with_services = Stack(clone, f"warehouse-test-{os.getpid()}", tag="first")
+    try:
+        with_services.compose("up", "-d")
+        with_services.wait_until_healthy()
+        yield with_services
+    finally:
+        with_services.down()
+
+
+@pytest.fixture(scope="module")
+def workers(clone):
+    """The same over Redis, with two Celery workers."""
+    with_workers = Stack(clone, f"warehouse-test-celery-{os.getpid()}", tag="first", files=("docker-compose.celery.yml",))
+    try:
+        with_workers.compose("up", "-d", "--scale", "worker=2")
+        with_workers.wait_until_healthy()
+        yield with_workers
+    finally:
+        with_workers.down()
+
+
+def by_command_line(stack: Stack, settings, folders: list[Path]) -> dict[str, list]:
+    """Rows that `warehouse cycle` publishes from these folders, in this order, without any container."""
+    key = stack.execute("airflow-scheduler", "cat", f"{HOME}/secrets/pseudonym_key").strip()
+    environment = os.environ | {"WAREHOUSE_HOME": str(settings.home), "WAREHOUSE_URL": settings.url, KEY: key}
+    for folder in folders:
+        shutil.copytree(folder, settings.inbox / folder.name)
+        done = subprocess.run(
+            [sys.executable, "-c", "from warehouse.cli import main; main()", "cycle"], env=environment, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stderr[-3000:]
+    with database.connect(settings, autocommit=True) as connection:
+        return marts(connection)
+
+
+def published(stack: Stack) -> dict[str, list]:
+    with stack.connect() as connection:
+        return marts(connection)
+
+
+# -- before anything runs ----------------------------------------------------------------------------
+
+
+def test_nothing_starts_without_secrets(clone, tmp_path):
+    bare = tmp_path / "bare"
+    shutil.copytree(clone, bare, ignore=shutil.ignore_patterns(".env", ".git"))
+    stack = Stack(bare, "warehouse-test-bare", tag="first", files=("docker-compose.celery.yml",))
+    told = stack.compose("up", "-d", check=False)
+    assert "run python3 deploy/make_env.py first" in told
+    assert stack.containers() == []
+
+
+def test_secrets_are_private_random_and_kept(clone, tmp_path):
+    first = (clone / ".env").read_text(encoding="utf-8")
+    assert (clone / ".env").stat().st_mode & 0o777 == 0o600
+    make_env(clone)
+    assert (clone / ".env").read_text(encoding="utf-8") == first
+    other = tmp_path / "other.env"
+    subprocess.run([sys.executable, clone / "deploy" / "make_env.py", "--file", other], check=True, capture_output=True)
+    values = lambda text: re.findall(r"^\w+=(.+)$", text, re.M)  # noqa: E731
+    assert len(set(values(first))) == len(values(first)) > 8
+    assert not set(values(first)) & set(values(other.read_text(encoding="utf-8")))
+
+
+# -- as shipped --------------------------------------------------------------------------------------
+
+
+def test_every_service_is_checked_limited_and_without_privileges(stack):
+    running = stack.containers()
+    assert {service_of(c) for c in running} == CODE | {"postgres", "migrate", "web"}
+    for container in running:
+        name, host = service_of(container), container["HostConfig"]
+        assert host["Memory"] > 0, name
+        assert not host["Privileged"], name
+        if name != "migrate":
+            assert container["Config"]["Healthcheck"]["Test"], name
+            assert host["RestartPolicy"]["Name"] == "unless-stopped", name
+        if name in CODE:
+            assert host["CapDrop"] == ["ALL"], name
+            assert stack.execute(name, "id", "-u").strip() == "10001"
+            assert "pg_ctl" not in stack.execute(name, "sh", "-c", "cat /proc/[0-9]*/comm")  # the embedded server stays off
+        for addresses in (container["NetworkSettings"]["Ports"] or {}).values():
+            assert all(a["HostIp"] == "127.0.0.1" for a in addresses or []), name
+
+
+def test_the_databases_belong_to_users_of_their_own(stack):
+    with stack.connect() as connection:
+        owners = dict(connection.execute("select d.datname, r.rolname from pg_database d join pg_roles r on r.oid = d.datdba"))
+        assert owners["warehouse"] == "warehouse" and owners["airflow"] == "airflow"
+        powers = dict(connection.execute("select rolname, rolsuper from pg_roles where rolname in ('warehouse', 'airflow')"))
+        assert powers == {"warehouse": False, "airflow": False}
+        assert connection.execute("select has_database_privilege('airflow', 'warehouse', 'connect')").fetchone() == (False,)
+        assert connection.execute("select has_database_privilege('warehouse', 'airflow', 'connect')").fetchone() == (False,)
+
+
+def test_airflow_asks_who_is_there_and_roles_differ(stack):
+    stranger = stack.api()
+    stranger.password = "guess"
+    with pytest.raises(urllib.error.HTTPError) as refused:
+        stranger.dags()
+    assert refused.value.code == 401
+    with pytest.raises(urllib.error.HTTPError) as refused:
+        stack.api()._send("GET", "/api/v2/dags", login=False)
+    assert refused.value.code == 401
+
+    viewer, operator, admin = (stack.api(login) for login in ("viewer", "operator", "admin"))
+    assert {"receive_and_load", "build_and_publish", "reload_week"} <= viewer.dags()
+    for action in (lambda: viewer.trigger("receive_and_load"), lambda: viewer.set_variable("warehouse_approve", "never")):
+        with pytest.raises(urllib.error.HTTPError) as refused:
+            action()
+        assert refused.value.code == 403
+    operator.set_variable("warehouse_approve", "never")
+    assert operator.variable("warehouse_approve") == "never"
+    with pytest.raises(urllib.error.HTTPError) as refused:
+        operator._send("GET", "/auth/fab/v1/users")
+    assert refused.value.code == 403
+    assert {user["username"] for user in admin._send("GET", "/auth/fab/v1/users")["users"]} == {"admin", "operator", "viewer"}
+
+
+def test_a_week_goes_from_the_inbox_to_published_marts_and_pages(stack, demo, settings):
+    stack.api("operator").set_variable("warehouse_approve", "never")
+    for folder, week in ((demo.backfill, demo.weeks[-2]), (demo.last_week, demo.weeks[-1])):
+        stack.deliver(folder)
+        stack.wait_for_publication(week)
+    assert stack.ledger() == [(1, demo.weeks[-2]), (2, demo.weeks[-1])]
+    assert differences(published(stack), by_command_line(stack, settings, [demo.backfill, demo.last_week])) == []
+    assert stack.execute("airflow-scheduler", "sh", "-c", f"find {HOME}/inbox -type f").strip() == ""
+    private = ("find", f"{HOME}/archive", f"{HOME}/secrets", "-type", "f")
+    assert "pseudonym_key" in stack.execute("airflow-scheduler", *private)
+    assert stack.execute("airflow-api", *private) == ""  # who only shows pages and task logs sees neither keys nor originals
+
+    status, front = stack.page("/quality/index.html")
+    assert status == 200 and demo.weeks[-1] in front
+    assert stack.page("/")[0] == 200  # leads to the quality pages
+    for hidden in ("/data_docs/", "/.quality/", "/quality/../../secrets/pseudonym_key", "/%2e%2e/%2e%2e/etc/passwd"):
+        assert stack.page(hidden)[0] in (400, 404), hidden
+    told = json.loads(stack.execute("airflow-scheduler", "warehouse", "status", "--json"))
+    assert told["publication"]["week"] == demo.weeks[-1]
+    stack.execute("airflow-scheduler", "warehouse", "verify")
+    with stack.connect() as connection:
+        (versions,) = zip(*connection.execute("select distinct code_version from store.publication").fetchall(), strict=True)
+    assert versions == ("first",)
+
+
+def test_logs_are_on_standard_output_and_hold_no_secret(stack):
+    for service in (*sorted(CODE), "postgres", "migrate", "web"):
+        assert stack.compose("logs", "--no-color", service).strip(), service
+    said = stack.compose("logs", "--no-color")
+    inside = stack.execute("airflow-scheduler", "sh", "-c", f"cat $(find {HOME}/logs -type f)")
+    for name, secret in stack.secrets.items():
+        assert secret not in said and secret not in inside, name
+
+
+def test_an_upgrade_and_the_way_back(stack, clone, demo, settings):
+    """docs/deploy.md, "Upgrade" and "Rollback", as written there."""
+    before, ledger = published(stack), stack.ledger()
+    dumps = {name: stack.execute("postgres", "pg_dump", "-U", "postgres", "-Fc", "-f", f"/tmp/{name}.dump", name) for name in ("warehouse", "airflow")}
+    assert set(dumps.values()) == {""}
+
+    # the next version brings a migration
+    (clone / "warehouse" / "migrations" / "9000_next_version.sql").write_text("create table ops.next_version (id int);\n", encoding="utf-8")
+    stack.tag = "second"
+    stack.compose("build")
+    stack.compose("up", "-d")
+    stack.wait_until_healthy()
+    assert {c["Config"]["Image"] for c in stack.containers() if service_of(c) in CODE} == {f"{IMAGE}:second"}
+    with stack.connect() as connection:
+        assert connection.execute("select to_regclass('ops.next_version') is not null").fetchone()[0]
+    assert differences(published(stack), before) == []
+    assert stack.api().dags()  # logins and DAGs are what they were
+
+    # the old version does not touch a database that it does not know …
+    stack.tag = "first"
+    told = stack.compose("up", "-d", check=False)
+    told += stack.compose("logs", "--no-color", "migrate")
+    assert "made by a newer version of the project" in told
+    assert differences(published(stack), before) == []
+    # … so the dumps from before the upgrade go back in
+    stack.compose("stop", *CODE)
+    for name in ("warehouse", "airflow"):
+        stack.execute("postgres", "dropdb", "-U", "postgres", "--force", name)
+        stack.execute("postgres", "createdb", "-U", "postgres", "-O", name, "-T", "template0", name)
+        stack.execute("postgres", "pg_restore", "-U", "postgres", "-d", name, "--exit-on-error", f"/tmp/{name}.dump")
+    stack.compose("up", "-d")
+    stack.wait_until_healthy()
+    assert stack.ledger() == ledger
+    assert differences(published(stack), before) == []
+    stack.execute("airflow-scheduler", "warehouse", "verify")
+
+
+# -- with Celery workers -----------------------------------------------------------------------------
+
+
+def test_two_workers_publish_the_same_and_a_third_killed_mid_load_changes_nothing(workers, demo, settings):
+    assert sorted(service_of(c) for c in workers.containers()).count("worker") == 2
+    workers.api("operator").set_variable("warehouse_approve", "never")
+    workers.deliver(demo.backfill)
+    workers.wait_for_publication(demo.weeks[-2])
+    assert len(hosts := {host for _, host in tasks_and_hosts(workers)}) == 2, hosts  # both have worked
+    assert hosts <= {c["Config"]["Hostname"] for c in workers.containers() if service_of(c) == "worker"}
+
+    workers.compose("up", "-d", "--scale", "worker=3")
+    workers.wait_until_healthy()
+    workers.deliver(demo.last_week)
+    victim = loading_worker(workers)
+    subprocess.run(["docker", "kill", victim], check=True, capture_output=True)
+    workers.wait_for_publication(demo.weeks[-1])
+
+    assert workers.ledger() == [(1, demo.weeks[-2]), (2, demo.weeks[-1])]
+    assert differences(published(workers), by_command_line(workers, settings, [demo.backfill, demo.last_week])) == []
+    workers.execute("airflow-scheduler", "warehouse", "verify")
+    assert [c["State"]["Status"] for c in workers.containers() if c["Id"].startswith(victim)] == ["exited"]
+    assert workers.page("/quality/index.html")[0] == 200
+
+
+def tasks_and_hosts(stack: Stack) -> set[tuple[str, str]]:
+    """(task, container) of what the DAGs have run so far."""
+    found = set()
+    for dag in ("receive_and_load", "build_and_publish"):
+        for run in stack.api().runs(dag, 20):
+            found |= {(task["task_id"], task["hostname"]) for task in stack.api().tasks(dag, run["dag_run_id"]) if task["hostname"]}
+    return found
+
+
+def loading_worker(stack: Stack) -> str:
+    """The worker that is loading a file right now, when some are loaded and others wait."""
+    until = time.monotonic() + 300
+    while time.monotonic() < until:
+        for run in stack.api().runs("receive_and_load"):
+            if run["state"] == "running":
+                tasks = [t for t in stack.api().tasks("receive_and_load", run["dag_run_id"]) if t["task_id"] == "load_files"]
+                states = [t["state"] for t in tasks]
+                if states.count("success") >= 2 and "running" in states and states.count(None) + states.count("scheduled") >= 2:
+                    return next(t["hostname"] for t in tasks if t["state"] == "running")
+        time.sleep(0.2)
+    raise AssertionError("no worker was seen while it loaded")
