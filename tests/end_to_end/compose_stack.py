@@ -54,7 +54,7 @@ def clean_clone(folder: Path) -> Path:
     subprocess.run(["git", "clone", "-q", str(REPOSITORY), str(folder)], check=True)
     for name in ("PIP_CERT", "SSL_CERT_FILE"):  # a mirror's own authority, as a city would add it
         if (bundle := Path(os.environ.get(name, ""))).is_file():
-            shutil.copy(bundle, folder / "deploy" / "certificates" / "mirror.crt")
+            shutil.copy(bundle, folder / "deploy" / "certificates" / "host.crt")
             break
     return folder
 
