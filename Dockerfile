@@ -2,7 +2,7 @@
 # Nothing is fetched but the locked, hashed packages and uv from the package index. Builds with and without BuildKit.
 ARG BASE_IMAGE=python:3.11-slim-bookworm
 
-FROM ${BASE_IMAGE} AS build
+FROM ${BASE_IMAGE} AS packages
 # a city without internet names its own mirror; certificates of its own authority go into deploy/certificates/
 ARG PACKAGE_INDEX=https://pypi.org/simple
 ARG UV_VERSION=0.13.9
@@ -14,21 +14,20 @@ ENV PIP_INDEX_URL=${PACKAGE_INDEX} UV_DEFAULT_INDEX=${PACKAGE_INDEX} PIP_CERT=/t
 COPY requirements.lock ./
 RUN python -m venv /opt/venv && python -m venv /opt/uv && /opt/uv/bin/pip install -q uv==${UV_VERSION} \
     && VIRTUAL_ENV=/opt/venv /opt/uv/bin/uv pip sync -q --require-hashes --compile-bytecode --python /opt/venv/bin/python requirements.lock
-COPY . .
-RUN VIRTUAL_ENV=/opt/venv /opt/uv/bin/uv pip install -q --python /opt/venv/bin/python --no-deps --no-build-isolation --offline -e . \
-    && /opt/venv/bin/python -m compileall -q warehouse ingestion expectations reporting demo dags
 
 FROM ${BASE_IMAGE}
-# what the ledger of publications writes down as the code's version
-ARG VERSION=
 # 10001 is nobody on the host; the volumes belong to it
 RUN groupadd --gid 10001 warehouse && useradd --uid 10001 --gid 10001 --no-create-home --home-dir /var/lib/warehouse --shell /usr/sbin/nologin warehouse \
     && cd / && mkdir -p var/lib/warehouse && cd var/lib/warehouse && mkdir inbox archive outbox reports logs secrets && chmod 700 secrets && chmod 2770 inbox \
     && chown -R warehouse:warehouse /var/lib/warehouse
-COPY --from=build /opt/venv /opt/venv
-COPY --from=build /opt/warehouse /opt/warehouse
-ENV PATH=/opt/venv/bin:$PATH PYTHONUNBUFFERED=1 LANG=C.UTF-8 TZ=UTC \
-    WAREHOUSE_HOME=/var/lib/warehouse WAREHOUSE_VERSION=${VERSION} DO_NOT_TRACK=1
+# the packages first: a new version of the code is then a layer of a few megabytes
+COPY --from=packages /opt/venv /opt/venv
+ENV PATH=/opt/venv/bin:$PATH PYTHONPATH=/opt/warehouse PYTHONUNBUFFERED=1 LANG=C.UTF-8 TZ=UTC WAREHOUSE_HOME=/var/lib/warehouse DO_NOT_TRACK=1
 WORKDIR /opt/warehouse
+COPY . .
+RUN python -m compileall -q . && printf '#!/opt/venv/bin/python\nfrom warehouse.cli import main\n\nmain()\n' > /usr/local/bin/warehouse && chmod 755 /usr/local/bin/warehouse
 USER warehouse
+# what the ledger of publications writes down as the code's version
+ARG VERSION=
+ENV WAREHOUSE_VERSION=${VERSION}
 CMD ["warehouse", "--help"]

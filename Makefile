@@ -5,7 +5,7 @@ STAMP := $(VENV)/.installed
 BIN := $(VENV)/bin
 UV_VERSION := 0.13.9
 
-.PHONY: install run test test-unit test-long bench lint lock clean
+.PHONY: install run test test-unit test-long test-compose env bench lint lock clean
 
 install: $(STAMP)
 
@@ -28,6 +28,14 @@ test-unit: install
 
 test-long: install
 	@WAREHOUSE_LONG=1 $(BIN)/python -m pytest tests
+
+# the deployment in containers; needs a Docker engine, and root with debootstrap where no registry can be reached
+test-compose: install
+	@WAREHOUSE_LONG=1 $(BIN)/python -m pytest tests/end_to_end/test_compose.py -rs
+
+# secrets of a deployment (docs/deploy.md); needs no installation
+env:
+	@$(PYTHON) deploy/make_env.py
 
 bench: install
 	@$(BIN)/python -m tests.benchmarks

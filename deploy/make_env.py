@@ -24,9 +24,9 @@ SECRETS = {
     "AIRFLOW_API_SECRET": "signs sessions of Airflow's pages",
     "AIRFLOW_JWT_SECRET": "signs what tasks and services say to Airflow's API; the same on every host",
     "REDIS_PASSWORD": "the broker of Celery workers",
-    "SUPERSET_SECRET_KEY": "encrypts the BI server's connections",
-    "SUPERSET_ADMIN_PASSWORD": "the BI server's login admin",
-    "SUPERSET_DB_PASSWORD": "the BI server's user in the database, for its own tables",
+    "BI_SECRET_KEY": "signs sessions of the BI server and encrypts its connections",
+    "BI_ADMIN_PASSWORD": "the BI server's login admin",
+    "BI_METADATA_PASSWORD": "the BI server's user in the database, for its own tables",
     "BI_READER_PASSWORD": "the BI server's user in the database, for the marts",
 }
 

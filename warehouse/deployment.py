@@ -101,8 +101,9 @@ def migrate(settings: Settings) -> None:
     print("The warehouse's database is up to date", flush=True)
     surroundings = environment(settings)
     Path(surroundings["AIRFLOW_HOME"]).mkdir(parents=True, exist_ok=True)
+    quiet = {"AIRFLOW__LOGGING__LOGGING_LEVEL": "WARNING"}  # a line for each of four hundred permissions otherwise
     for step in (["-m", "airflow", "db", "migrate"], ["-m", "warehouse.airflow_users"]):
-        if code := subprocess.run([*PYTHON, *step], env=surroundings, check=False).returncode:
+        if code := subprocess.run([*PYTHON, *step], env=quiet | surroundings, check=False).returncode:
             raise WarehouseError(f"`python {' '.join(step)}` ended with code {code}; the reason is above. The services stay as they are.")
     print("Airflow's database is up to date", flush=True)
 

@@ -24,7 +24,7 @@ from warehouse.settings import REPOSITORY
 IMAGES = Path(__file__).parent / "images" / "build.sh"
 IMAGE = "county-warehouse-under-test"
 HOME = "/var/lib/warehouse"
-PATIENCE = 900.0  # seconds; the machine may be busy with other things
+PATIENCE = 1800.0  # seconds; the machine may be busy with other things
 
 
 def missing_engine() -> str | None:
