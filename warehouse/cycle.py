@@ -187,7 +187,7 @@ def take_inbox(connection: psycopg.Connection, settings: Settings, progress: Cal
         except WarehouseError as error:
             aside = settings.home / "set_aside" / f"{drop.name}-{time.time_ns()}"
             aside.parent.mkdir(exist_ok=True)
-            drop.rename(aside)
+            shutil.move(drop, aside)  # the inbox may be a volume of its own
             faults.append(f"{error}\nThe folder was moved to {aside}; mend it and move it back into the inbox.")
             continue
         # out of sight in one step: a list half of whose files are gone could not be followed a second time

@@ -42,7 +42,7 @@ def clone(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="module")
 def demo(tmp_path_factory):
-    return write_demo(tmp_path_factory.mktemp("demo"), weeks=3, counties=4, payouts=8)
+    return write_demo(tmp_path_factory.mktemp("demo"), weeks=3, counties=3, payouts=5)
 
 
 @pytest.fixture(scope="module")
@@ -180,6 +180,14 @@ def test_a_week_goes_from_the_inbox_to_published_marts_and_pages(stack, demo, se
     assert versions == ("first",)
 
 
+def test_a_drop_with_a_list_that_cannot_be_followed_is_set_aside_from_one_volume_to_another(stack):
+    script = f"mkdir {HOME}/inbox/.faulty && echo nonsense > {HOME}/inbox/.faulty/arrivals.csv && mv {HOME}/inbox/.faulty {HOME}/inbox/faulty"
+    stack.execute("airflow-scheduler", "sh", "-c", script)
+    find = ("find", f"{HOME}/set_aside", "-name", "arrivals.csv")
+    stack.wait_for(lambda: "/faulty-" in stack.execute("airflow-scheduler", *find, check=False), "drop set aside")
+    assert stack.execute("airflow-scheduler", "find", f"{HOME}/inbox", "-name", "arrivals.csv") == ""
+
+
 def test_logs_are_on_standard_output_and_hold_no_secret(stack):
     for service in (*sorted(CODE), "postgres", "migrate", "web"):
         assert stack.compose("logs", "--no-color", service).strip(), service
@@ -218,6 +226,7 @@ def test_an_upgrade_and_the_way_back(stack, clone, demo, settings):
     for name in ("warehouse", "airflow"):
         stack.execute("postgres", "dropdb", "-U", "postgres", "--force", name)
         stack.execute("postgres", "createdb", "-U", "postgres", "-O", name, "-T", "template0", name)
+        stack.execute("postgres", "psql", "-U", "postgres", "-c", f"revoke connect, temporary on database {name} from public")
         stack.execute("postgres", "pg_restore", "-U", "postgres", "-d", name, "--exit-on-error", f"/tmp/{name}.dump")
     stack.compose("up", "-d")
     stack.wait_until_healthy()
