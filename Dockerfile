@@ -18,7 +18,7 @@ RUN python -m venv /opt/venv && python -m venv /opt/uv && /opt/uv/bin/pip instal
 FROM ${BASE_IMAGE}
 # 10001 is nobody on the host; the volumes belong to it
 RUN groupadd --gid 10001 warehouse && useradd --uid 10001 --gid 10001 --no-create-home --home-dir /var/lib/warehouse --shell /usr/sbin/nologin warehouse \
-    && cd / && mkdir -p var/lib/warehouse && cd var/lib/warehouse && mkdir inbox archive outbox reports logs secrets && chmod 700 secrets && chmod 2770 inbox \
+    && cd / && mkdir -p var/lib/warehouse && cd var/lib/warehouse && mkdir inbox archive outbox reports logs secrets && chmod 700 secrets && chmod 2771 inbox \
     && chown -R warehouse:warehouse /var/lib/warehouse
 # the packages first: a new version of the code is then a layer of a few megabytes
 COPY --from=packages /opt/venv /opt/venv
