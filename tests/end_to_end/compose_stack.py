@@ -140,9 +140,12 @@ class Stack:
         script = f"mkdir {inbox}/.drop && tar -x -C {inbox}/.drop && mv {inbox}/.drop {inbox}/{folder.name}"
         self.execute("airflow-scheduler", "sh", "-c", script, stdin=packed.getvalue())
 
-    def ledger(self) -> list[tuple]:
+    def rows(self, query: str) -> list[tuple]:
         with self.connect() as connection:
-            return connection.execute("select publication_id, week from store.publication order by 1").fetchall()
+            return connection.execute(query).fetchall()
+
+    def ledger(self) -> list[tuple]:
+        return self.rows("select publication_id, week from store.publication order by 1")
 
     def wait_for(self, condition, what: str, seconds: float = PATIENCE) -> None:
         until = time.monotonic() + seconds

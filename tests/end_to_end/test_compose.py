@@ -17,6 +17,8 @@ from pathlib import Path
 
 import pytest
 from compose_stack import HOME, IMAGE, Stack, clean_clone, make_env, make_images, missing_engine, service_of
+from cryptography.hazmat.primitives.asymmetric import ed25519
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
 from demo.generate import write_demo
 from tests.faults.fault_bench import differences, marts
@@ -233,6 +235,39 @@ def test_an_upgrade_and_the_way_back(stack, clone, demo, settings):
     assert stack.ledger() == ledger
     assert differences(published(stack), before) == []
     stack.execute("airflow-scheduler", "warehouse", "verify")
+
+
+def test_a_county_delivers_by_sftp_into_its_own_folder_only(clone, stack, tmp_path):
+    for name in ("county_a", "county_b"):
+        private = ed25519.Ed25519PrivateKey.generate()
+        (tmp_path / name).touch(mode=0o600)
+        (tmp_path / name).write_bytes(private.private_bytes(Encoding.PEM, PrivateFormat.OpenSSH, NoEncryption()))
+        (clone / "deploy" / "senders" / f"{name}.pub").write_bytes(private.public_key().public_bytes(Encoding.OpenSSH, PublicFormat.OpenSSH))
+    (tmp_path / "report.csv").write_text("made up", encoding="utf-8")
+    stack.compose("--profile", "sftp", "build", "sftp")
+    stack.compose("--profile", "sftp", "up", "-d", "sftp")
+    stack.wait_until_healthy()
+    server = next(c["Id"] for c in stack.containers() if service_of(c) == "sftp")
+    subprocess.run(["docker", "cp", "-a", str(tmp_path), f"{server}:/tmp/sender"], check=True, capture_output=True)
+
+    def sftp(line: str, key: str = "county_a", account: str = "county_a") -> str | None:
+        """What the server objects to; None if it does as it is told."""
+        script = f"cd /tmp/sender && echo '{line}' | sftp -q -b - -P 2222 -i {key} -o IdentitiesOnly=yes -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null {account}@127.0.0.1"
+        done = subprocess.run(["docker", "exec", server, "sh", "-c", script], capture_output=True, text=True, check=False)
+        return None if done.returncode == 0 else done.stderr + done.stdout
+
+    assert sftp("put report.csv report.csv.part") is None
+    assert stack.execute("airflow-scheduler", "find", f"{HOME}/inbox/county_a", "-name", "*.part").strip()  # the loader sees it there
+    assert "denied" in sftp("ls /inbox")
+    assert "denied" in sftp("ls /inbox/county_b")
+    assert "denied" in sftp("put report.csv /inbox/county_b/report.csv")
+    assert "not found" in sftp("get /etc/passwd")
+    assert "closed" in sftp("ls", key="county_b").lower()  # another's key
+    assert "closed" in sftp("ls", account="root").lower()
+
+    assert sftp("rename report.csv.part report.csv") is None
+    arrived = "select count(*) from intake.file where original_path = 'county_a/report.csv'"
+    stack.wait_for(lambda: stack.rows(arrived) == [(1,)], "file from the county")
 
 
 # -- with Celery workers -----------------------------------------------------------------------------
