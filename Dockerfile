@@ -15,19 +15,24 @@ COPY requirements.lock ./
 RUN python -m venv /opt/venv && python -m venv /opt/uv && /opt/uv/bin/pip install -q uv==${UV_VERSION} \
     && VIRTUAL_ENV=/opt/venv /opt/uv/bin/uv pip sync -q --require-hashes --compile-bytecode --python /opt/venv/bin/python requirements.lock
 
+FROM ${BASE_IMAGE} AS code
+WORKDIR /opt/warehouse
+COPY . .
+RUN python -m compileall -q .
+
 FROM ${BASE_IMAGE}
 # 10001 is nobody on the host; the volumes belong to it
 RUN groupadd --gid 10001 warehouse && useradd --uid 10001 --gid 10001 --no-create-home --home-dir /var/lib/warehouse --shell /usr/sbin/nologin warehouse \
-    && cd / && mkdir -p var/lib/warehouse && cd var/lib/warehouse && mkdir inbox archive outbox reports logs secrets && chmod 700 secrets && chmod 2771 inbox \
-    && chown -R warehouse:warehouse /var/lib/warehouse
-# the packages first: a new version of the code is then a layer of a few megabytes
-COPY --from=packages /opt/venv /opt/venv
+    && mkdir -p /var/lib/warehouse && cd /var/lib/warehouse && mkdir inbox archive outbox reports logs secrets && chmod 700 secrets && chmod 2771 inbox \
+    && chown -R warehouse:warehouse /var/lib/warehouse \
+    && printf '#!/opt/venv/bin/python\nfrom warehouse.cli import main\n\nmain()\n' > /usr/local/bin/warehouse && chmod 755 /usr/local/bin/warehouse
 ENV PATH=/opt/venv/bin:$PATH PYTHONPATH=/opt/warehouse PYTHONUNBUFFERED=1 LANG=C.UTF-8 TZ=UTC WAREHOUSE_HOME=/var/lib/warehouse DO_NOT_TRACK=1
 WORKDIR /opt/warehouse
-COPY . .
-RUN python -m compileall -q . && printf '#!/opt/venv/bin/python\nfrom warehouse.cli import main\n\nmain()\n' > /usr/local/bin/warehouse && chmod 755 /usr/local/bin/warehouse
 USER warehouse
+CMD ["warehouse", "--help"]
+# the packages first: a new version of the code is then a layer of a few megabytes
+COPY --from=packages /opt/venv /opt/venv
+COPY --from=code /opt/warehouse /opt/warehouse
 # what the ledger of publications writes down as the code's version
 ARG VERSION=
 ENV WAREHOUSE_VERSION=${VERSION}
-CMD ["warehouse", "--help"]
