@@ -65,7 +65,7 @@ class Stack:
     def __init__(self, folder: Path, project: str, *, tag: str, files: tuple[str, ...] = ()):
         self.folder, self.project, self.tag = folder, project, tag
         self.files = [a for name in ("docker-compose.yml", *files) for a in ("-f", name)]
-        self.ports = dict(zip(("POSTGRES", "AIRFLOW", "WEB", "REDIS"), free_ports(4), strict=True))
+        self.ports = dict(zip(("POSTGRES", "AIRFLOW", "WEB", "REDIS", "SFTP", "BI"), free_ports(6), strict=True))
 
     # -- docker --------------------------------------------------------------------------------------
 
@@ -179,7 +179,7 @@ def service_of(container: dict) -> str:
 def state_of(container: dict) -> str:
     """healthy, done (a one-shot that ended with 0), failed (one that did not), or where it is on the way."""
     state = container["State"]
-    if service_of(container) == "migrate":
+    if service_of(container) in ("migrate", "bi-prepare"):
         return {"exited": "done" if state["ExitCode"] == 0 else "failed"}.get(state["Status"], state["Status"])
     return state.get("Health", {}).get("Status", "without a health check") if state["Status"] == "running" else state["Status"]
 
