@@ -39,13 +39,18 @@ def preload() -> None:
         traceback.print_exc()
 
 
-def main() -> None:
-    """Import, wait until the API server answers, then be ``airflow scheduler`` with the arguments given."""
-    preload()
-    api = AirflowApi(os.environ["AIRFLOW__API__BASE_URL"], "", "")
+def wait_for_api() -> None:
+    """Until the API server answers at the address that tasks use, two minutes at most."""
+    api = AirflowApi(os.environ["AIRFLOW__CORE__EXECUTION_API_SERVER_URL"].removesuffix("/execution/"), "", "")
     until = time.monotonic() + PATIENCE
     while not api.answers() and time.monotonic() < until:
         time.sleep(0.3)
+
+
+def main() -> None:
+    """Import, wait until the API server answers, then be ``airflow scheduler`` with the arguments given."""
+    preload()
+    wait_for_api()
     from airflow.__main__ import main as airflow
 
     sys.argv = ["airflow", "scheduler", *sys.argv[1:]]

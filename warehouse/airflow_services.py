@@ -6,10 +6,8 @@ Each service leads a session of its own, so that Ctrl-C reaches the supervisor a
 
 from __future__ import annotations
 
-import base64
 import contextlib
 import ctypes
-import hashlib
 import json
 import os
 import signal
@@ -23,8 +21,8 @@ from urllib.parse import urlsplit, urlunsplit
 
 import psycopg
 
-from warehouse import database
-from warehouse.settings import REPOSITORY, Settings, WarehouseError
+from warehouse import airflow_options, database
+from warehouse.settings import Settings, WarehouseError
 
 USER = "admin"
 PREFERRED_PORT = 8080
@@ -66,51 +64,22 @@ class AirflowServices:
         return self.settings.secret("airflow_password", 8)
 
     def database_url(self) -> str:
+        """Airflow's own database: WAREHOUSE_AIRFLOW_URL, else one beside the warehouse's."""
+        if given := os.environ.get("WAREHOUSE_AIRFLOW_URL"):
+            return given
         parts = urlsplit(database.url(self.settings))
         return urlunsplit(parts._replace(path=f"/{self.database_name}"))
 
     def environment(self) -> dict[str, str]:
         """Environment of every Airflow process: all configuration is here, none in airflow.cfg."""
-        secret = self.settings.secret
-        fernet = base64.urlsafe_b64encode(hashlib.sha256(secret("airflow_fernet").encode()).digest()).decode()
-        metadata = self.database_url()
-        metadata = "postgresql+psycopg2://" + metadata.split("://", 1)[1]
-        options = {
-            "CORE__DAGS_FOLDER": REPOSITORY / "dags",
-            "CORE__EXECUTOR": "LocalExecutor",
-            "CORE__PARALLELISM": 4,
-            "CORE__LOAD_EXAMPLES": False,
-            "CORE__FERNET_KEY": fernet,
-            "CORE__DEFAULT_TIMEZONE": self.settings.timezone.key,
-            "CORE__HOSTNAME_CALLABLE": "socket.gethostname",  # no look-up in a name server that may be out of reach
-            "CORE__EXECUTION_API_SERVER_URL": f"{self.address}/execution/",
+        options = airflow_options.options(self.settings, metadata=self.database_url(), address=self.address, logs=self.logs) | {
             "CORE__SIMPLE_AUTH_MANAGER_USERS": f"{USER}:admin",
             "CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": self.home / "passwords.json",
-            "DATABASE__SQL_ALCHEMY_CONN": metadata,
-            "DATABASE__LOAD_DEFAULT_CONNECTIONS": False,
             "API__HOST": "127.0.0.1",
             "API__PORT": self._port(),
-            "API__BASE_URL": self.address,
-            "API__WORKERS": 1,
-            "API__SECRET_KEY": secret("airflow_api"),
-            "API_AUTH__JWT_SECRET": secret("airflow_jwt", 64),
-            "SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": 0.2,
-            # after a kill the tasks that died are taken up again within half a minute, not after five
-            "SCHEDULER__SCHEDULER_HEALTH_CHECK_THRESHOLD": 15,
-            "SCHEDULER__ORPHANED_TASKS_CHECK_INTERVAL": 20,
-            "SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": 60,
-            "WORKERS__MIN_HEARTBEAT_INTERVAL": 1,
-            "WORKERS__EXECUTION_API_TIMEOUT": 30,  # a machine at its limit answers late, which is no failure of a task
-            "WORKERS__EXECUTION_API_RETRIES": 8,
-            "DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": 60,
-            "DAG_PROCESSOR__PARSING_PROCESSES": 1,
-            "LOGGING__BASE_LOG_FOLDER": self.logs,
-            "LOGGING__DAG_PROCESSOR_CHILD_PROCESS_LOG_DIRECTORY": self.logs / "dag_processor",
-            "USAGE_DATA_COLLECTION__ENABLED": False,
-            **_metrics(),
         }
         environment = self.marked_environment()
-        environment |= {f"AIRFLOW__{key}": str(value) for key, value in options.items()}
+        environment |= airflow_options.as_environment(options)
         local = ",".join(filter(None, [environment.get("NO_PROXY"), "127.0.0.1,localhost"]))
         return environment | {
             "AIRFLOW_HOME": str(self.home),
@@ -118,11 +87,6 @@ class AirflowServices:
             "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}",
             "NO_PROXY": local,
             "no_proxy": local,
-            "DO_NOT_TRACK": "1",
-            "SCARF_ANALYTICS": "false",
-            "GX_ANALYTICS_ENABLED": "False",
-            "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
-            "PYTHONUNBUFFERED": "1",
         }
 
     def marked_environment(self) -> dict[str, str]:
@@ -250,18 +214,6 @@ class AirflowServices:
             return False
         with psycopg.connect(self.database_url()) as connection:
             return connection.execute("select to_regclass('public.alembic_version')").fetchone()[0] is not None
-
-
-def _metrics() -> dict[str, object]:
-    """Airflow's own metrics go where the cycle's go (warehouse/observe/metrics.py)."""
-    found: dict[str, object] = {}
-    if statsd := os.environ.get("WAREHOUSE_STATSD"):
-        host, _, port = statsd.rpartition(":")
-        found |= {"METRICS__STATSD_ON": True, "METRICS__STATSD_HOST": host, "METRICS__STATSD_PORT": port, "METRICS__STATSD_PREFIX": "airflow"}
-    if otlp := os.environ.get("WAREHOUSE_OTLP"):
-        parts = urlsplit(otlp)
-        found |= {"METRICS__OTEL_ON": True, "METRICS__OTEL_HOST": parts.hostname, "METRICS__OTEL_PORT": parts.port or 4318, "METRICS__OTEL_PREFIX": "airflow"}
-    return found
 
 
 def _ending(code: int) -> str:

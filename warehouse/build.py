@@ -242,7 +242,9 @@ def _selection(forms: list[str]) -> list[str]:
 def database_address(connection: psycopg.Connection) -> dict[str, str]:
     """What the dbt profile asks of the environment, taken from a connection."""
     info = connection.info
-    return {
+    given = info.get_parameters()
+    tls = {f"PG{name.upper()}": given[name] for name in ("sslmode", "sslrootcert", "sslcert", "sslkey") if name in given}
+    return tls | {
         "DBT_WAREHOUSE_HOST": info.host,
         "DBT_WAREHOUSE_PORT": str(info.port),
         "DBT_WAREHOUSE_USER": info.user,

@@ -418,13 +418,15 @@ def airflow(arguments: tuple[str, ...]) -> None:
     """
     import os
 
+    from warehouse import deployment
     from warehouse.airflow_services import AirflowServices
 
     services = AirflowServices(_settings())
-    if not services.home.exists():
+    if not deployment.here() and not services.home.exists():
         raise WarehouseError("Airflow has not run here yet: run `warehouse run` first.")
+    environment = deployment.environment(services.settings) if deployment.here() else services.environment()
     sys.stdout.flush()
-    os.execve(sys.executable, [sys.executable, "-W", "ignore", "-m", "airflow", *arguments], services.environment())
+    os.execve(sys.executable, [sys.executable, "-W", "ignore", "-m", "airflow", *arguments], environment)
 
 
 @main.command("timings")

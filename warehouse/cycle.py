@@ -202,7 +202,7 @@ def _take_drops(connection: psycopg.Connection, settings: Settings, progress: Ca
         except WarehouseError as error:
             aside = settings.home / "set_aside" / f"{drop.name}-{time.time_ns()}"
             aside.parent.mkdir(exist_ok=True)
-            drop.rename(aside)
+            shutil.move(drop, aside)  # the inbox may be a volume of its own
             faults.append(f"{error}\nThe folder was moved to {aside}; mend it and move it back into the inbox.")
             continue
         faults += said.set_aside

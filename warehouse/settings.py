@@ -71,7 +71,10 @@ class Settings:
         """A random secret of this home, made at first use and kept in ``home/secrets`` readable by its owner only.
 
         ``form`` is what is written, with the hexadecimal digits of ``length`` random bytes in place of {}.
+        WAREHOUSE_SECRET_<NAME> goes before it, for services that share a secret and no folder.
         """
+        if given := os.environ.get(f"WAREHOUSE_SECRET_{name.upper()}"):
+            return given
         folder = self.home / "secrets"
         path = folder / name
         if not path.exists():

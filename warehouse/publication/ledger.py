@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import functools
 import logging
+import os
 import subprocess
 from dataclasses import dataclass, fields
 from importlib import metadata
@@ -248,7 +249,9 @@ def note_outside(connection: psycopg.Connection, settings: Settings) -> None:
 
 @functools.cache
 def code_version() -> str:
-    """``git describe`` of the project, or the installed package's version."""
+    """WAREHOUSE_VERSION (an image's), else ``git describe`` of the project, or the installed package's version."""
+    if given := os.environ.get("WAREHOUSE_VERSION"):
+        return given
     try:
         done = subprocess.run(["git", "-C", REPOSITORY, "describe", "--always", "--dirty", "--tags"], capture_output=True, text=True, timeout=10)
         if done.returncode == 0 and done.stdout.strip():

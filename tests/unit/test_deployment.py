@@ -1,0 +1,130 @@
+"""The deployment without an engine: what compose files promise of every service, how secrets come about, what Airflow is told."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from dataclasses import replace
+
+import pytest
+import yaml
+
+from warehouse import airflow_users, deployment
+from warehouse.settings import REPOSITORY, Settings, WarehouseError
+
+MAKE_ENV = REPOSITORY / "deploy" / "make_env.py"
+SHIPPED, CELERY = (yaml.safe_load((REPOSITORY / name).read_text(encoding="utf-8")) for name in ("docker-compose.yml", "docker-compose.celery.yml"))
+SERVICES = SHIPPED["services"] | {"redis": CELERY["services"]["redis"]}
+ONE_SHOT = ("migrate", "bi-prepare")
+ADVICE = ":?run python3 deploy/make_env.py first}"
+
+
+def make_env(path, *arguments) -> dict[str, str]:
+    subprocess.run([sys.executable, "-I", MAKE_ENV, "--file", path, *arguments], check=True, capture_output=True, env={"PATH": os.environ["PATH"]})
+    return dict(re.findall(r"^(\w+)=(.+)$", path.read_text(encoding="utf-8"), re.M))
+
+
+def test_secrets_are_private_random_and_kept(tmp_path):
+    first = make_env(tmp_path / ".env")
+    assert (tmp_path / ".env").stat().st_mode & 0o777 == 0o600
+    assert all(len(value) >= 32 for value in first.values()) and len(set(first.values())) == len(first)
+    assert make_env(tmp_path / ".env") == first
+    assert not set(first.values()) & set(make_env(tmp_path / "other").values())
+
+
+def test_what_a_new_version_needs_is_added_and_settings_stay(tmp_path):
+    path = tmp_path / ".env"
+    path.write_text("WAREHOUSE_TAG=1.4\nPOSTGRES_PASSWORD=chosen\nREDIS_PASSWORD=", encoding="utf-8")
+    made = make_env(path)
+    assert made["POSTGRES_PASSWORD"] == "chosen" and made["WAREHOUSE_TAG"] == "1.4"
+    assert len(made["REDIS_PASSWORD"]) >= 32  # an empty one is none
+
+
+def test_every_secret_the_compose_files_ask_for_is_made_and_none_has_a_default(tmp_path):
+    text = "".join((REPOSITORY / name).read_text(encoding="utf-8") for name in ("docker-compose.yml", "docker-compose.celery.yml"))
+    asked = set(re.findall(r"\$\{(\w+(?:PASSWORD|SECRET|KEY))\b", text))
+    assert asked and asked <= make_env(tmp_path / ".env").keys()
+    for name in asked:
+        assert re.findall(rf"\$\{{{name}([^}}]*}})", text) == [ADVICE] * text.count("${" + name), name
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_every_service_is_limited_logs_within_bounds_and_says_whether_it_is_well(name):
+    service = SERVICES[name]
+    assert service["mem_limit"] and re.match(r"\$\{\w+:-|county-warehouse", service["image"])
+    assert service["logging"]["options"]["max-size"]
+    if name in ONE_SHOT:
+        assert service["restart"] in ("no", "on-failure")
+        return
+    assert service["restart"] == "unless-stopped" and service["cpus"]
+    assert service["healthcheck"]["test"] and service["healthcheck"]["start_period"]
+
+
+def test_what_is_published_is_published_to_the_host_alone_unless_asked():
+    ports = [port for service in SERVICES.values() for port in service.get("ports", [])]
+    assert len(ports) == 6
+    assert all(re.fullmatch(r"\$\{\w+_LISTEN:-127\.0\.0\.1:\d+\}:\d+", port) for port in ports), ports
+
+
+def test_services_of_the_compose_file_are_those_that_the_code_knows():
+    commands = {service["command"][-1] for service in SERVICES.values() if service.get("command", [""])[:3] == ["python", "-m", "warehouse.deployment"]}
+    assert commands == {"migrate", *deployment.SERVICES}
+    given = SERVICES["migrate"]["environment"]
+    assert all(f"WAREHOUSE_SECRET_AIRFLOW_{login.upper()}" in given for login in airflow_users.LOGINS)
+
+
+@pytest.fixture
+def deployed(monkeypatch, tmp_path) -> Settings:
+    for name in list(os.environ):
+        if name.startswith(("WAREHOUSE_", "AIRFLOW_")):
+            monkeypatch.delenv(name)
+    for name in deployment.SECRETS:
+        monkeypatch.setenv(f"WAREHOUSE_SECRET_{name}", f"secret-of-{name}")
+    monkeypatch.setenv("WAREHOUSE_URL", "postgresql://warehouse:a@db/warehouse")
+    monkeypatch.setenv("WAREHOUSE_AIRFLOW_URL", "postgresql://airflow:b@db/airflow?sslmode=require")
+    monkeypatch.setenv("WAREHOUSE_AIRFLOW_ADDRESS", "http://api:8080/")
+    return replace(Settings.from_environment(), home=tmp_path)
+
+
+def test_airflow_is_told_of_its_database_its_logins_and_where_tasks_report(deployed):
+    told = deployment.environment(deployed)
+    assert told["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"] == "postgresql+psycopg2://airflow:b@db/airflow?sslmode=require"
+    assert told["AIRFLOW__CORE__EXECUTION_API_SERVER_URL"] == "http://api:8080/execution/"
+    assert told["AIRFLOW__CORE__AUTH_MANAGER"].endswith("FabAuthManager")
+    assert told["AIRFLOW__API_AUTH__JWT_SECRET"] == "secret-of-AIRFLOW_JWT"
+    assert told["AIRFLOW__CORE__EXECUTOR"] == "LocalExecutor"
+    assert "api" in told["NO_PROXY"].split(",")
+    assert not (deployed.home / "secrets").exists()  # none was made up
+
+
+def test_with_a_broker_tasks_go_to_workers(deployed, monkeypatch):
+    monkeypatch.setenv("WAREHOUSE_CELERY_BROKER", "redis://:c@queue:6379/0")
+    told = deployment.environment(deployed)
+    assert told["AIRFLOW__CORE__EXECUTOR"] == "CeleryExecutor"
+    assert told["AIRFLOW__CELERY__BROKER_URL"] == "redis://:c@queue:6379/0"
+    assert told["AIRFLOW__CELERY__RESULT_BACKEND"].startswith("db+postgresql+psycopg2://airflow:b@db/airflow")
+
+
+def test_an_option_that_is_given_goes_before_ours(deployed, monkeypatch):
+    monkeypatch.setenv("AIRFLOW__CORE__PARALLELISM", "32")
+    assert deployment.environment(deployed)["AIRFLOW__CORE__PARALLELISM"] == "32"
+
+
+@pytest.mark.parametrize("name", ["WAREHOUSE_SECRET_AIRFLOW_JWT", "WAREHOUSE_AIRFLOW_ADDRESS"])
+def test_nothing_starts_with_a_secret_or_an_address_missing(deployed, monkeypatch, capsys, name):
+    monkeypatch.delenv(name)
+    assert deployment.main(["scheduler"]) == 2
+    said = capsys.readouterr().err
+    assert name in said and "make_env.py" in said
+
+
+def test_a_database_that_does_not_answer_is_waited_for_and_then_named():
+    with pytest.raises(WarehouseError, match=r"127\.0\.0\.1 did not answer within 0 seconds"):
+        deployment.wait_for("postgresql://nobody@127.0.0.1:1/none", patience=0)
+
+
+def test_a_service_nobody_knows_is_named(capsys):
+    assert deployment.main(["healthy", "mail"]) == 2
+    assert "scheduler" in capsys.readouterr().err
