@@ -1,4 +1,4 @@
-"""Superset's charts from one line of `pages.yaml` each: what is drawn (params) and what is asked (query context)."""
+"""Superset's charts from one line of `reporting/pages.yaml` each: what is drawn (params) and what is asked (query context)."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class Chart:
 
 
 class Builder:
-    """Makes the charts of one page from what `pages.yaml` says. Raises ValueError with the page and the chart's title."""
+    """Makes the charts of one page from what `reporting/pages.yaml` says. Raises ValueError with the page and the chart's title."""
 
     def __init__(self, page: str, datasets: dict[str, Dataset]):
         self.page, self.datasets = page, datasets

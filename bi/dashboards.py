@@ -12,7 +12,7 @@ import yaml
 from bi.charts import SCHEME, Builder, Chart
 from bi.datasets import Dataset, datasets, identity
 
-PAGES = Path(__file__).with_name("pages.yaml")
+PAGES = Path(__file__).parents[1] / "reporting" / "pages.yaml"
 STRIP = "本页数据：数据周、发布号和沿用情况"
 COLUMNS = 12
 
@@ -106,6 +106,6 @@ CSS = """.dashboard-component-chart-holder { border-radius: 6px; }
 
 @functools.cache
 def pages() -> list[Page]:
-    """Every page of `pages.yaml`. Raises ValueError where it names what does not exist."""
+    """Every page of `reporting/pages.yaml`. Raises ValueError where it names what does not exist."""
     given, known = yaml.safe_load(PAGES.read_text(encoding="utf-8")), datasets()
     return [Page(page, known, given["colours"]) for page in given["pages"]]

@@ -14,7 +14,7 @@ from bi.dashboards import pages
 from bi.datasets import DATABASE, datasets, identity
 
 ASSETS = Path(__file__).with_name("assets")
-MARK = "# generated from bi/pages.yaml by `python -m bi.generate`; do not edit\n"
+MARK = "# generated from reporting/pages.yaml by `python -m bi.generate`; do not edit\n"
 
 
 def documents() -> dict[str, dict[str, Any]]:

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import os
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from warehouse.settings import REPOSITORY, Settings
 
@@ -48,7 +50,20 @@ def options(settings: Settings, *, metadata: str, address: str, logs: Path) -> d
         "LOGGING__BASE_LOG_FOLDER": logs,
         "LOGGING__DAG_PROCESSOR_CHILD_PROCESS_LOG_DIRECTORY": logs / "dag_processor",
         "USAGE_DATA_COLLECTION__ENABLED": False,
+        **_metrics(),
     }
+
+
+def _metrics() -> dict[str, object]:
+    """Airflow's own metrics go where the cycle's go (warehouse/observe/metrics.py)."""
+    found: dict[str, object] = {}
+    if statsd := os.environ.get("WAREHOUSE_STATSD"):
+        host, _, port = statsd.rpartition(":")
+        found |= {"METRICS__STATSD_ON": True, "METRICS__STATSD_HOST": host, "METRICS__STATSD_PORT": port, "METRICS__STATSD_PREFIX": "airflow"}
+    if otlp := os.environ.get("WAREHOUSE_OTLP"):
+        parts = urlsplit(otlp)
+        found |= {"METRICS__OTEL_ON": True, "METRICS__OTEL_HOST": parts.hostname, "METRICS__OTEL_PORT": parts.port or 4318, "METRICS__OTEL_PREFIX": "airflow"}
+    return found
 
 
 def as_environment(chosen: dict[str, Any]) -> dict[str, str]:
