@@ -35,7 +35,13 @@ NOT_ADDITIVE = re.compile("率|比重|比例|占比|均|单产|亩产|单价|价
 MAY_BE_NEGATIVE = re.compile("增长|增减|增幅|同比|环比|净|差额|差值|温度|结余|盈亏|利润")
 IDENTIFIER = re.compile(r"[a-z][a-z0-9_]{0,57}")
 SQL_WORDS = frozenset(
-    ["all", "analyse", "analyze", "and", "any", "array", "as", "asc", "asymmetric", "both", "case", "cast", "check", "collate", "column", "constraint", "create", "current_date", "current_time", "current_user", "default", "deferrable", "desc", "distinct", "do", "else", "end", "except", "false", "fetch", "for", "foreign", "from", "grant", "group", "having", "in", "initially", "intersect", "into", "lateral", "leading", "limit", "localtime", "not", "null", "offset", "on", "only", "or", "order", "placing", "primary", "references", "returning", "select", "session_user", "some", "symmetric", "table", "then", "to", "trailing", "true", "union", "unique", "user", "using", "variadic", "when", "where", "window", "with", "slice", "previous", "week", "county_code", "as_of_date", "carried_from_week", "source_row_no"]
+    (  # noqa: SIM905  as one reads them
+        "all analyse analyze and any array as asc asymmetric both case cast check collate column constraint create current_date current_time "
+        "current_user default deferrable desc distinct do else end except false fetch for foreign from grant group having in initially "
+        "intersect into lateral leading limit localtime not null offset on only or order placing primary references returning select "
+        "session_user some symmetric table then to trailing true union unique user using variadic when where window with "
+        "slice previous week county_code as_of_date carried_from_week source_row_no"
+    ).split()
 )
 RAW_COLUMNS = frozenset(("submission_id", "row_no", "block_no", "sheet_row", "change_reason", "extra", "source_text"))
 

@@ -150,7 +150,7 @@ def test_money_in_yuan_and_in_the_unit_that_the_contract_wants(tmp_path):
         nodes = [PROPERTIES[0], {"name": "value", "businessName": "投入", "logicalType": "number", "customProperties": [{"property": "unit", "value": unit}]}]
         form = only(read(tmp_path, known(tmp_path / "c", contract(nodes)), rows, headings))
         assert errors(form) == set() and sum(form.values["value"]) == expected
-    undecided = only(read(tmp_path, known(tmp_path / "c", contract(nodes[:1] + [nodes[1] | {"customProperties": [{"property": "unit", "value": "元"}]}])), rows, ["地区", "投入"]))
+    undecided = only(read(tmp_path, known(tmp_path / "c", contract([*nodes[:1], nodes[1] | {"customProperties": [{"property": "unit", "value": "元"}]}])), rows, ["地区", "投入"]))
     assert errors(undecided) == {("GEN-TYPE", "value")}  # yuan or ten thousand yuan: nobody says
 
 
@@ -203,9 +203,7 @@ def test_a_column_that_is_called_otherwise_is_refused(tmp_path):
 
 
 def test_limits_and_library_rules_are_checked_and_the_others_are_told(tmp_path):
-    nodes = changed(1, logicalTypeOptions={"maximum": 100, "multipleOf": 0.5}) + [
-        {"name": "grade", "businessName": "等级", "logicalType": "string", "quality": [{"type": "library", "rule": "invalidValues", "mustBe": 0, "arguments": {"validValues": ["一", "二"]}}]}
-    ]
+    nodes = [*changed(1, logicalTypeOptions={"maximum": 100, "multipleOf": 0.5}), {"name": "grade", "businessName": "等级", "logicalType": "string", "quality": [{"type": "library", "rule": "invalidValues", "mustBe": 0, "arguments": {"validValues": ["一", "二"]}}]}]
     table = {"quality": [{"type": "sql", "name": "no gaps", "query": "select 1", "mustBe": 0}, {"type": "text", "description": "按月核对"}]}
     of = known(tmp_path / "c", contract(nodes, table))
     rows = [[*ROWS[0], "一"], [*ROWS[1], "三"]]

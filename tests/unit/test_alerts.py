@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import types
 
 import pytest
 from fake_post import Hook, Mailbox, running
@@ -129,7 +130,7 @@ def test_a_cycle_that_failed_is_a_cause_until_one_ends_well(home, monkeypatch):
 
     class Ended:
         outcome, publication = "nothing", None
-        files = submissions = rows = findings = seconds = {}
+        files = submissions = rows = findings = seconds = types.MappingProxyType({})
 
     @observed_cycle
     def broken(settings):
