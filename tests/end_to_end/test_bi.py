@@ -230,7 +230,7 @@ def test_every_page_opens_in_a_browser_without_an_error_and_asks_nothing_outside
         for page in pages():
             browser.requests.clear()
             await browser.go(f"{site.address}/superset/dashboard/{page.slug}/")
-            await browser.until(READY % len(page.charts), seconds=180)
+            await browser.until(READY % len(page.charts), seconds=900)
             await asyncio.sleep(1.0)
             assert await browser.run(COMPLAINTS) == [], page.slug
             raw = [w for w in await browser.run(WORDS) if re.fullmatch(r"[a-z]+_[a-z_]+", w)]
