@@ -10,6 +10,7 @@ import psycopg
 from psycopg import sql
 
 from ingestion.contracts import Contracts, Form, contracts
+from warehouse.roles import ensure_raw_grants
 
 REFERENCE = Path(__file__).parent / "reference"
 
@@ -48,6 +49,7 @@ def synchronise(connection: psycopg.Connection, of: Contracts | None = None) -> 
     for code in of.codes:
         for form in sorted((f for f in of.forms if f.code == code), key=lambda f: f.valid_from):
             _raw_table(connection, form)
+    ensure_raw_grants(connection, of)
     _catalogue(connection, of)
     for path in sorted(REFERENCE.glob("*.csv")):
         load_reference(connection, path)
