@@ -12,6 +12,7 @@ from psycopg import sql
 
 from ingestion import reference_files
 from ingestion.contracts import Contracts, Form, contracts
+from warehouse.roles import ensure_raw_grants
 
 # Columns that every raw table has before the form's own
 LEADING = {
@@ -49,6 +50,7 @@ def synchronise(connection: psycopg.Connection, of: Contracts | None = None) -> 
     for code in of.codes:
         for form in sorted((f for f in of.forms if f.code == code), key=lambda f: f.valid_from):
             _raw_table(connection, form)
+    ensure_raw_grants(connection, of)
     _catalogue(connection, of)
     known = dict(connection.execute("select name, sha256 from ops.reference_file").fetchall())
     for name, path in reference_files.files().items():

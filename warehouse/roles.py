@@ -19,7 +19,7 @@ import psycopg
 from psycopg import sql
 from psycopg.pq import TransactionStatus
 
-from ingestion.contracts import contracts
+from ingestion.contracts import Contracts, contracts
 from warehouse.settings import WarehouseError
 
 LOADER, TRANSFORMER, PUBLISHER = "warehouse_loader", "warehouse_transformer", "warehouse_publisher"
@@ -161,7 +161,7 @@ def ensure_grants(connection: psycopg.Connection) -> None:
             for privileges, relations in rules:
                 _run(connection, _relation_rights(connection, role, schema, privileges, relations))
     _run(connection, _sequence_rights(connection))
-    _run(connection, _raw(connection))
+    _run(connection, _raw(connection, contracts()))
     _run(connection, _defaults(connection))
     _filter(connection)
     _counties(connection)
@@ -269,18 +269,27 @@ def _sequence_rights(connection: psycopg.Connection) -> list[sql.Composable]:
     return [sql.SQL("grant usage on sequence {} to {}").format(sql.Identifier(schema, name), sql.Identifier(role)) for role, schema, name in lacking]
 
 
-def personal_columns() -> dict[str, set[str]]:
+def ensure_raw_grants(connection: psycopg.Connection, of: Contracts) -> None:
+    """Rights on the raw tables of these contracts, new ones included; nothing on a server that has no roles yet."""
+    if connection.execute("select count(*) from pg_roles where rolname = any(%s)", [list(ACTED)]).fetchone()[0] < len(ACTED):
+        return
+    for privileges, relations in RIGHTS[LOADER]["raw"]:
+        _run(connection, _relation_rights(connection, LOADER, "raw", privileges, relations))
+    _run(connection, _raw(connection, of))
+
+
+def personal_columns(of: Contracts) -> dict[str, set[str]]:
     """raw table → its columns that hold, or may hold, personal data."""
     found: dict[str, set[str]] = {}
-    for form in contracts().forms:
+    for form in of.forms:
         found.setdefault(form.code.lower(), set(UNKNOWN_COLUMNS)).update(f.name for f in form.fields if f.personal)
     return found
 
 
-def _raw(connection: psycopg.Connection) -> list[sql.Composable]:
+def _raw(connection: psycopg.Connection, of: Contracts) -> list[sql.Composable]:
     """Who is not the loader reads typed rows without what is, or may be, about a person."""
     made: list[sql.Composable] = []
-    personal = personal_columns()
+    personal = personal_columns(of)
     for role in (TRANSFORMER, PUBLISHER, AUDITOR):
         made += _schema_rights(connection, role, "raw", "USAGE")
         lacking = connection.execute(
