@@ -45,6 +45,11 @@ def deepen(connection: psycopg.Connection, weeks: int) -> tuple[str, str, int]:
             for schema, table in _tables(connection):
                 _repeat(connection, schema, table)
             connection.execute("drop function pg_temp.moved")
+            # what was repeated has been judged already
+            connection.execute(
+                """update quality.check_run set submissions_to = (select max(submission_id) from intake.submission)
+                   where check_run_id = (select max(check_run_id) from quality.check_run where basis is not null)"""
+            )
         connection.execute("vacuum analyze")
         first, last = connection.execute("select min(week), max(week) from store.dim_week where closed_in is null").fetchone()
     return first, last, (monday_of(last) - monday_of(first)).days // 7 + 1
@@ -109,6 +114,8 @@ def _value(schema: str, table: str, name: str, kind: str) -> str:
     column = f't."{name}"'
     if name in ("submission_id", "file_id"):
         return f"n_{name}.new"
+    if name == "opened_in":
+        return "0"  # before the first publication, whose page would list all of it
     if name == "superseded_by":
         return f"(select new from new_submission_id x where x.old = {column} and x.k = repetition.k)"
     if kind == "text" and (name == "week" or name.endswith("_week")):

@@ -68,12 +68,13 @@ from (
     from pg_temp.judging j
     join pg_temp.newest n using (county_code, week)
     join pg_temp.catalogue c on c.week = n.week and c.form = n.form and c.across is not null
-    where not exists (
-        select from quality.accepted_submission p
+    where (  -- a scalar, because a NOT EXISTS is made into a join that reads every submission there is
+        select true from quality.accepted_submission p
         where p.form = n.form and p.county_code = n.county_code and p.week < n.week and p.rows_loaded > 0
           and p.week >= case c.across when 'any' then '' when 'same_year' then left(n.week, 4) else to_char(n.as_of_date - 7, 'IYYY-"W"IW') end
           and (c.across = 'any' or c.across = 'same_year' and left(p.week, 4) = left(n.week, 4)
-               or c.across = 'week_before' and p.as_of_date = n.as_of_date - 7))
+               or c.across = 'week_before' and p.as_of_date = n.as_of_date - 7)
+        limit 1) is null
     union all
     select n.submission_id, c.rule_id, 4, '本表已退回，跨表核对以已接收的数据为准'
     from pg_temp.judging j

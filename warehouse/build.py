@@ -155,9 +155,10 @@ followers as (
     -- weeks that were not there when the last build ran
     select l.form, c.county_code, w.week
     from weeks w cross join level_form l cross join (select distinct county_code from reference.counties) c
-    where w.week > %(built)s and exists (
-        select from intake.accepted_submission f
-        where f.form = l.form and f.county_code = c.county_code and f.week <= w.week and f.rows_loaded > 0)
+    -- a scalar, because an EXISTS is made into a join that reads every submission there is
+    where w.week > %(built)s and (
+        select true from intake.accepted_submission f
+        where f.form = l.form and f.county_code = c.county_code and f.week <= w.week and f.rows_loaded > 0 limit 1)
 )
 insert into ops.pending_slice (form, county_code, week)
 select form, county_code, week from followers

@@ -207,14 +207,21 @@ def _results(connection: psycopg.Connection, facts: Facts, weeks: list[str]) -> 
     results: dict[str, dict[tuple[str, str], str]] = defaultdict(dict)
     counts: dict[str, Counter] = defaultdict(Counter)
     for rule, week, county, status, number in connection.execute(
-        "select rule_id, week, county_code, status, count(*) from quality.check_result_current where week = any(%s) group by 1, 2, 3, 4", [weeks]
+        """select r.rule_id, w.week, r.county_code, r.status, count(*) from unnest(%s::text[]) w (week)
+           cross join lateral (select distinct on (county_code, form, rule_id) rule_id, county_code, status from quality.check_result
+                               where week = w.week order by county_code, form, rule_id, check_run_id desc) r
+           group by 1, 2, 3, 4""",
+        [weeks],
     ):
         counts[rule][status] += number
         have = results[rule].get((week, county))
         if have is None or gravity[status] > gravity[have]:
             results[rule][week, county] = status
     for rule, week, county, number in connection.execute(
-        "select rule_id, week, county_code, count(*) from quality.check_grid where status = 'missing' and week = any(%s) group by 1, 2, 3", [weeks]
+        """select g.rule_id, w.week, g.county_code, count(*) from unnest(%s::text[]) w (week)
+           cross join lateral (select rule_id, county_code from quality.check_grid where week = w.week and status = 'missing' offset 0) g
+           group by 1, 2, 3""",
+        [weeks],
     ):
         counts[rule]["missing"] += number
         results[rule][week, county] = "missing"  # nothing is worse than not to know
