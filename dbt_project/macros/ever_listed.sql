@@ -53,7 +53,9 @@ newest as (
 )
 
 select {{ columns | join(', ') }}
-from (select distinct on (county_code, {{ key }}) * from newest order by county_code, {{ key }}, is_current desc) as listed
+from (
+    {{ first_of_each(['county_code', key], columns | reject('in', ['county_code', key]) | list, 'from newest', ['is_current desc']) }}
+) as listed
 {{ only_changed(columns) }}
 {%- endif %}
 {%- endmacro %}
