@@ -24,7 +24,8 @@ import pyarrow.parquet
 from psycopg import sql
 
 from ingestion.contracts import contracts
-from ingestion.raw_tables import REFERENCE, pseudonym_column
+from ingestion.raw_tables import pseudonym_column
+from ingestion.reference_files import BUILT_IN
 from warehouse.dbt_sources import fields
 from warehouse.settings import Settings, WarehouseError
 
@@ -39,7 +40,7 @@ SMALL = {
     "intake.file": "file_id, sha256, original_name",
     "ops.build_slice": "form, county_code, week",
     "ops.horizon": "week, as_of_date",
-} | {f"reference.{path.stem}": "*" for path in sorted(REFERENCE.glob("*.csv"))}
+} | {f"reference.{path.stem}": "*" for path in sorted(BUILT_IN.glob("*.csv"))}
 TYPES = {
     "text": pa.string(),
     "integer": pa.int32(),

@@ -188,12 +188,14 @@ def take_inbox(connection: psycopg.Connection, settings: Settings, progress: Cal
 
 
 def _take_drops(connection: psycopg.Connection, settings: Settings, progress: Callable[..., None] | None) -> list[str]:
+    from ingestion.door import senders
     from ingestion.receive import DiskFault, receive
 
     faults = []
     for left in settings.inbox.glob(f"{RECEIVED}*"):  # a run was killed while it cleared away
         _clear(settings, left)
-    for manifest in sorted(settings.inbox.glob(f"[!.]*/{MANIFEST}")):
+    # a sender does not tell when its files came: where senders are configured, a list in the inbox is a file like any other
+    for manifest in sorted(settings.inbox.glob(f"[!.]*/{MANIFEST}")) if senders(settings) is None else ():
         drop = manifest.parent
         try:
             said = receive(connection, settings, drop, arrivals=manifest, progress=progress)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import os
 
 import psycopg
 import pytest
@@ -25,8 +26,6 @@ def put(settings, place: str, data: bytes = b"x"):
     path = settings.inbox / place
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(data)
-    import os
-
     old = dt.datetime(2020, 6, 15).timestamp()
     os.utime(path, (old, old))
     return path
@@ -58,8 +57,18 @@ def test_a_sender_who_is_not_configured_is_set_aside_and_told_of(connection, set
     connection.autocommit = True
     faults = take_inbox(connection, settings)
     assert received(connection) == [("youjiang/good.xlsx", "youjiang")]
-    assert len(faults) == 3 and any("“stranger” is no configured sender" in f for f in faults) and any("no sender's folder" in f for f in faults)
-    assert aside(settings) == ["bad.xlsx", "list.xlsx", "nobody.xlsx"]
+    assert len(faults) == 4 and any("“stranger” is no configured sender" in f for f in faults) and any("no sender's folder" in f for f in faults)
+    assert aside(settings) == ["arrivals.csv", "bad.xlsx", "list.xlsx", "nobody.xlsx"]
+
+
+def test_a_sender_does_not_say_when_its_files_came(connection, settings):
+    (settings.home / door.FILE).write_text(f"sender,county_code\nyoujiang,{WHOLE}\n", encoding="utf-8")
+    put(settings, "youjiang/late.xlsx", b"1")
+    put(settings, "youjiang/arrivals.csv", b"path,received_at\nlate.xlsx,2001-01-01T09:00+08:00\n")
+    connection.autocommit = True
+    assert take_inbox(connection, settings) == []
+    times = dict(connection.execute("select original_path, received_at from intake.file").fetchall())
+    assert set(times) == {"youjiang/late.xlsx", "youjiang/arrivals.csv"} and min(times.values()).year > 2001
 
 
 @pytest.mark.slow
