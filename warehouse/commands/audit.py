@@ -7,7 +7,8 @@ from pathlib import Path
 
 import click
 
-from warehouse.cli import AS_JSON, WarehouseError, _connection, _out, main
+from warehouse.commands.base import AS_JSON, connected, main, tell
+from warehouse.settings import WarehouseError
 
 
 @main.command()
@@ -33,7 +34,7 @@ def trace(mart: str, column: str, key: str, week: str | None, county: str | None
     from warehouse.trace import trace as step
     from warehouse.trace.opening import export
 
-    with _connection() as (connection, settings):
+    with connected() as (connection, settings):
         found = step(connection, settings, mart=mart, column=column, key=key, week=week, county=county, publication=publication)
         told = found.as_json()
         if target or opens:
@@ -45,7 +46,7 @@ def trace(mart: str, column: str, key: str, week: str | None, county: str | None
     text = command.describe(told)
     if "opened" in told:
         text += f"\n原件    {told['opened']['path']}，工作表“{told['opened']['sheet']}”，单元格 {told['opened']['cell']}"
-    _out(as_json, told, text)
+    tell(as_json, told, text)
     if opens:
         click.launch(told["opened"]["path"])
 
@@ -60,9 +61,9 @@ def publications(as_json: bool) -> None:
     """
     from warehouse.commands import trace as command
 
-    with _connection() as (connection, _):
+    with connected() as (connection, _):
         rows = command.publications(connection)
-    _out(as_json, {"publications": rows}, command.describe_publications(rows))
+    tell(as_json, {"publications": rows}, command.describe_publications(rows))
 
 
 @main.command()
@@ -77,9 +78,9 @@ def revisions(publication: int | None, as_json: bool) -> None:
     from warehouse.commands import trace as command
     from warehouse.publication import revisions as step
 
-    with _connection() as (connection, _):
+    with connected() as (connection, _):
         rows = step(connection, publication)
-    _out(as_json, {"revisions": rows}, command.describe_revisions(rows))
+    tell(as_json, {"revisions": rows}, command.describe_revisions(rows))
 
 
 @main.command()
@@ -92,9 +93,9 @@ def verify(as_json: bool) -> None:
     """
     from warehouse.commands import trace as command
 
-    with _connection() as (connection, settings):
+    with connected() as (connection, settings):
         faults = command.verify(connection, settings)
-    _out(as_json, {"faults": faults}, "\n".join(faults) or "Nothing was altered: ledger, published rows and originals agree.")
+    tell(as_json, {"faults": faults}, "\n".join(faults) or "Nothing was altered: ledger, published rows and originals agree.")
     sys.exit(1 if faults else 0)
 
 
@@ -111,12 +112,12 @@ def withdraw(reason: str, by: str, as_json: bool) -> None:
     from warehouse.publication import holds
     from warehouse.publication import withdraw as step
 
-    with _connection() as (connection, settings):
+    with connected() as (connection, settings):
         publication = step(connection, settings, reason=reason, by=by)
         held = len(holds(connection))
     told = {"publication": publication.publication_id, "restores": publication.restores, "week": publication.week, "held": held}
     text = f"Publication {publication.publication_id}: the content of {publication.restores} stands again; {held} submissions are held back (warehouse release)."
-    _out(as_json, told, text)
+    tell(as_json, told, text)
 
 
 @main.command()
@@ -135,11 +136,11 @@ def release(numbers: tuple[int, ...], by: str | None, reason: str | None, only_l
     from warehouse.publication import holds
     from warehouse.publication import release as step
 
-    with _connection() as (connection, _):
+    with connected() as (connection, _):
         if only_list:
             held = holds(connection)
             line = lambda h: f"{h['submission_id']}  {h['form']} {h['county_code']} {h['week']} v{h['version']}  {h['file']}  {h['reason']}" + (" (superseded)" if h["is_superseded"] else "")  # noqa: E731
-            _out(as_json, {"held": held}, "\n".join(map(line, held)) or "Nothing is held back.")
+            tell(as_json, {"held": held}, "\n".join(map(line, held)) or "Nothing is held back.")
             return
         released = step(connection, by=by or "", reason=reason, submission_ids=list(numbers) or None)
-    _out(as_json, {"released": released}, f"{len(released)} submissions released: run `warehouse cycle`.")
+    tell(as_json, {"released": released}, f"{len(released)} submissions released: run `warehouse cycle`.")

@@ -7,7 +7,15 @@ from pathlib import Path
 
 import click
 
-from warehouse.cli import AS_JSON, FOLDER, _out_record, _progress, _settings, _time, main
+from warehouse.commands.base import (
+    AS_JSON,
+    FOLDER,
+    main,
+    progress_shown,
+    settings_here,
+    tell_record,
+    time_given,
+)
 
 
 @main.command()
@@ -25,9 +33,9 @@ def backup(directory: Path, keys_file: Path | None, base: bool, as_json: bool) -
     """
     from warehouse.backup import backup as step
 
-    with _progress() as progress:
-        result = step(_settings(), directory, keys_file=keys_file, base=base, progress=progress)
-    _out_record(as_json, result)
+    with progress_shown() as progress:
+        result = step(settings_here(), directory, keys_file=keys_file, base=base, progress=progress)
+    tell_record(as_json, result)
     if not as_json:
         where = f"The keys are in {result.keys_file}: keep that file apart from the backup." if keys_file else "The keys are NOT in the backup (home/secrets): --keys FILE writes them."
         click.echo(where)
@@ -50,10 +58,10 @@ def restore(directory: Path, keys_file: Path | None, new_keys: bool, wal: Path |
     """
     from warehouse.backup import restore as step
 
-    settings = _settings()
-    with _progress() as progress:
-        result = step(settings, directory, keys_file=keys_file, new_keys=new_keys, wal=wal, to=_time(to, settings), originals=originals, progress=progress)
-    _out_record(as_json, result)
+    settings = settings_here()
+    with progress_shown() as progress:
+        result = step(settings, directory, keys_file=keys_file, new_keys=new_keys, wal=wal, to=time_given(to, settings), originals=originals, progress=progress)
+    tell_record(as_json, result)
     if not as_json and not result.faults:
         click.echo("Nothing was altered: ledger, published rows and originals agree.")
     sys.exit(1 if result.faults else 0)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import click
 
-from warehouse.cli import AS_JSON, _out, _settings, main
+from warehouse.commands.base import AS_JSON, main, settings_here, tell
 from warehouse.settings import REPOSITORY, Settings, WarehouseError
 
 ENVIRONMENT = REPOSITORY / ".venv-bi"
@@ -27,10 +27,10 @@ def bi(only_prepare: bool, as_json: bool) -> None:
               BI_PORT=8090 warehouse bi
     BI_PORT, BI_HOST and WAREHOUSE_BI_DATABASE are settings of it: docs/bi.md.
     """
-    settings = _settings()
+    settings = settings_here()
     if only_prepare:
         found = environment(settings)
-        _out(as_json, found, "\n".join(f"{name}={value}" for name, value in found.items()))
+        tell(as_json, found, "\n".join(f"{name}={value}" for name, value in found.items()))
         return
     sys.exit(serve(settings))
 
@@ -53,13 +53,13 @@ def bi_user(name: str, county: str | None, city: bool, as_json: bool) -> None:
         raise WarehouseError("Say who it is for: --county CODE or --city.")
     if county is not None and county not in codes().counties:
         raise WarehouseError(f"There is no county {county}.")
-    settings = _settings()
+    settings = settings_here()
     command = [str(_python()), "-m", "bi.access", "user", name, *(["--county", county] if county else [])]
     done = subprocess.run(command, env=os.environ | environment(settings), cwd=REPOSITORY, capture_output=True, text=True, check=False)
     if done.returncode:
         raise WarehouseError(f"The user was not made: {(done.stderr.strip().splitlines() or ['no reason given'])[-1]}")
     password = done.stdout.strip().splitlines()[-1]
-    _out(as_json, {"user": name, "password": password, "county": county}, f"{name}: password {password} (shown once; he or she may change it under Settings)")
+    tell(as_json, {"user": name, "password": password, "county": county}, f"{name}: password {password} (shown once; he or she may change it under Settings)")
 
 
 def environment(settings: Settings) -> dict[str, str]:

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import click
 
-from warehouse.cli import AS_JSON, WarehouseError, _connection, _out, main
+from warehouse.commands.base import AS_JSON, connected, main, tell
+from warehouse.settings import WarehouseError
 
 
 @main.command()
@@ -33,7 +34,7 @@ def brief(publication: int | None, week: str | None, kind: str | None, report: s
     from reporting.brief import write_brief
 
     kind = kind or ("week" if week or report == "epidemic" else "half-year")
-    with _connection() as (connection, settings):
+    with connected() as (connection, settings):
         try:
             done = write_brief(connection, settings, report=report, publication=publication, week=week, kind=kind, county=county, out=out)
         except NoAddress as error:
@@ -44,4 +45,4 @@ def brief(publication: int | None, week: str | None, kind: str | None, report: s
     }  # fmt: skip
     lines = [f"Written: {done.docx}", f"         {done.html}", f"Publication {done.publication}, week {done.week}, {done.figures} sources."]
     lines += ["Not written yet by people (optional but for next_steps):", *(f"  {path}" for path in done.to_write)] if done.to_write else []
-    _out(as_json, told, "\n".join(lines))
+    tell(as_json, told, "\n".join(lines))

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from warehouse.cli import AS_JSON, _connection, _out, main
+from warehouse.commands.base import AS_JSON, connected, main, tell
 
 
 @main.command()
@@ -24,6 +24,6 @@ def export(mart: str, publication: int | None, kind: str | None, out: Path, as_j
     """
     from reporting.export import write_export
 
-    with _connection() as (connection, _):
+    with connected() as (connection, _):
         done = write_export(connection, mart, out, kind=kind, publication=publication)
-    _out(as_json, done, f"Written: {done['file']} ({done['rows']:,} rows of marts.{mart}, publication {done['publication']})")
+    tell(as_json, done, f"Written: {done['file']} ({done['rows']:,} rows of marts.{mart}, publication {done['publication']})")

@@ -7,7 +7,7 @@ import sys
 
 import click
 
-from warehouse.cli import AS_JSON, NOW, _out, _settings, _time, main
+from warehouse.commands.base import AS_JSON, NOW, main, settings_here, tell, time_given
 
 
 @main.command("health")
@@ -22,9 +22,9 @@ def show_health(now: str | None, as_json: bool) -> None:
     """
     from warehouse.observe import health as observe
 
-    settings = _settings()
-    found = observe.health(settings, _time(now, settings))
-    _out(as_json, found.as_json(), observe.describe(found))
+    settings = settings_here()
+    found = observe.health(settings, time_given(now, settings))
+    tell(as_json, found.as_json(), observe.describe(found))
     sys.exit(0 if found.healthy else 1)
 
 
@@ -40,7 +40,7 @@ def serve_health(host: str, port: int, as_json: bool) -> None:
     """
     from warehouse.observe.serve import server
 
-    with server(_settings(), host, port) as running:
+    with server(settings_here(), host, port) as running:
         address = f"http://{running.server_address[0]}:{running.server_address[1]}"
         click.echo(json.dumps({"health": f"{address}/health"}) if as_json else f"Health: {address}/health   metrics: {address}/metrics")
         sys.stdout.flush()
@@ -64,9 +64,9 @@ def watch(now: str | None, as_json: bool) -> None:
     from warehouse.observe import metrics
     from warehouse.observe.alerts import alert
 
-    settings = _settings()
+    settings = settings_here()
     settings.prepare()
-    found = observe.health(settings, _time(now, settings))
+    found = observe.health(settings, time_given(now, settings))
     metrics.send(metrics.of_health(found))
     told = alert(settings, found)
     data = {"healthy": found.healthy, "raised": told.raised, "over": told.over, "failed": told.failed, "channels": told.channels}
@@ -74,5 +74,5 @@ def watch(now: str | None, as_json: bool) -> None:
         [*(f"told     {key}" for key in told.raised), *(f"over     {key}" for key in told.over), *(f"not sent by {name}: {why}" for name, why in told.failed.items())]
     )
     nowhere = "" if told.channels else "\nNobody is told: set WAREHOUSE_MAIL_TO and WAREHOUSE_SMTP_URL, or WAREHOUSE_WEBHOOK_URL."
-    _out(as_json, data, (text or ("Nothing is wrong." if found.healthy else "Nothing new.")) + nowhere)
+    tell(as_json, data, (text or ("Nothing is wrong." if found.healthy else "Nothing new.")) + nowhere)
     sys.exit(1 if told.failed else 0)

@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from warehouse import calendar
-from warehouse.cli import AS_JSON, FILE, NOW, _connection, _out, _time, main
+from warehouse.commands.base import AS_JSON, FILE, NOW, connected, main, tell, time_given
 from warehouse.settings import WarehouseError
 
 KIND = {"outlier": "突变", "restatement": "改基数", "frozen": "长期不变", "round_digits": "尾数过整", "even_digits": "尾数过匀"}
@@ -66,9 +66,9 @@ def anomalies(context: click.Context, week: str | None, everything: bool, as_jso
         return
     from expectations.anomalies import listing
 
-    with _connection() as (connection, _):
+    with connected() as (connection, _):
         rows = listing(connection, week, everything=everything)
-    _out(as_json, {"anomalies": rows}, describe(rows))
+    tell(as_json, {"anomalies": rows}, describe(rows))
 
 
 @anomalies.command("judge")
@@ -85,9 +85,9 @@ def judge_anomaly(number: int, verdict: str, by: str, note: str | None, as_json:
     """
     from expectations.anomalies import review
 
-    with _connection() as (connection, _):
+    with connected() as (connection, _):
         review(connection, number, verdict=verdict, by=by, note=note)
-    _out(as_json, {"anomaly_id": number, "verdict": verdict, "reviewer": by, "note": note}, f"Anomaly {number}: {VERDICT[verdict]}, {by}.")
+    tell(as_json, {"anomaly_id": number, "verdict": verdict, "reviewer": by, "note": note}, f"Anomaly {number}: {VERDICT[verdict]}, {by}.")
 
 
 @main.command()
@@ -102,11 +102,11 @@ def remind(now: str | None, as_json: bool) -> None:
     from expectations import reminders as step
     from warehouse.commands import reminders as command
 
-    with _connection() as (connection, settings):
-        found = step.remind(connection, settings, _time(now, settings) or dt.datetime.now(settings.timezone))
+    with connected() as (connection, settings):
+        found = step.remind(connection, settings, time_given(now, settings) or dt.datetime.now(settings.timezone))
         cleared = step.clear(connection, settings)
     result = command.as_json(found, cleared)
-    _out(as_json, result, command.describe(result))
+    tell(as_json, result, command.describe(result))
 
 
 @main.command()
@@ -125,10 +125,10 @@ def erase(file: str | None, cells: tuple[str, ...], numbers: Path | None, by: st
     """
     from warehouse.commands import retention as command
 
-    with _connection() as (connection, settings):
+    with connected() as (connection, settings):
         done = command.erase(connection, settings, file=file, cells=list(cells), numbers=numbers, by=by, reason=reason)
     result = command.as_json(done)
-    _out(as_json, result, command.describe(result))
+    tell(as_json, result, command.describe(result))
 
 
 @main.command()
@@ -141,6 +141,6 @@ def retention(as_json: bool) -> None:
     """
     from warehouse.commands import retention as command
 
-    with _connection() as (connection, settings):
+    with connected() as (connection, settings):
         said = command.policy(connection, dt.datetime.now(settings.timezone).date())
-    _out(as_json, said, f"Originals are kept {said['originals_years']} years, publications {said['publications_years']}; {len(said['past'])} originals are past that.")
+    tell(as_json, said, f"Originals are kept {said['originals_years']} years, publications {said['publications_years']}; {len(said['past'])} originals are past that.")

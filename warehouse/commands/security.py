@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from warehouse.cli import AS_JSON, _connection, _out, main
+from warehouse.commands.base import AS_JSON, connected, main, tell
 from warehouse.roles import KINDS
 
 
@@ -23,11 +23,11 @@ def grant(login: str, kind: str, county: str | None, new_password: bool, as_json
     """
     from warehouse import roles
 
-    with _connection() as (connection, _):
+    with connected() as (connection, _):
         password = roles.grant(connection, login, kind, county, new_password)
         groups = [g for (g,) in connection.execute("select g.rolname from pg_auth_members m join pg_roles g on g.oid = m.roleid where m.member = to_regrole(%s)::oid order by 1", [login])]
     text = f"{login} is a member of {', '.join(groups)}."
-    _out(as_json, {"login": login, "groups": groups, "password": password}, text + (f"\nPassword: {password}  (kept nowhere: note it now)" if password else ""))
+    tell(as_json, {"login": login, "groups": groups, "password": password}, text + (f"\nPassword: {password}  (kept nowhere: note it now)" if password else ""))
 
 
 @main.command()
@@ -41,9 +41,9 @@ def revoke(login: str, as_json: bool) -> None:
     """
     from warehouse import roles
 
-    with _connection() as (connection, _):
+    with connected() as (connection, _):
         groups = roles.revoke(connection, login)
-    _out(as_json, {"login": login, "groups": groups}, f"{login} was taken out of {', '.join(groups)}." if groups else f"{login} was in no group of the warehouse.")
+    tell(as_json, {"login": login, "groups": groups}, f"{login} was taken out of {', '.join(groups)}." if groups else f"{login} was in no group of the warehouse.")
 
 
 @main.command("rotate-key")
@@ -58,7 +58,7 @@ def rotate_key(no_new_key: bool, keep_old: bool, as_json: bool) -> None:
     """
     from ingestion.rotation import rotate
 
-    with _connection() as (connection, settings):
+    with connected() as (connection, settings):
         result = rotate(connection, settings, new_key=not no_new_key, keep_old=keep_old)
     gone = f" Retired: {', '.join(result['retired'])}." if result["retired"] else ""
-    _out(as_json, result, f"Key {result['key']} seals now. Sealed again: {result['originals']:,} originals, {result['blocks']:,} blocks of rows.{gone}")
+    tell(as_json, result, f"Key {result['key']} seals now. Sealed again: {result['originals']:,} originals, {result['blocks']:,} blocks of rows.{gone}")

@@ -6,7 +6,7 @@ import dataclasses
 
 import click
 
-from warehouse.cli import AS_JSON, NOW, _out_record, _progress, _settings, _time, main
+from warehouse.commands.base import AS_JSON, NOW, main, progress_shown, settings_here, tell_record, time_given
 
 
 @main.command("spark-build")
@@ -24,9 +24,9 @@ def spark_build(now: str | None, master: str | None, full_refresh: bool, as_json
     from warehouse import database
     from warehouse.build import build as step
 
-    settings = _settings()
+    settings = settings_here()
     settings = dataclasses.replace(settings, spark=master or settings.spark or "local[2]")
     database.start(settings)
-    with _progress() as progress:
-        result = step(settings, now=_time(now, settings), full_refresh=full_refresh, progress=progress)
-    _out_record(as_json, result)
+    with progress_shown() as progress:
+        result = step(settings, now=time_given(now, settings), full_refresh=full_refresh, progress=progress)
+    tell_record(as_json, result)
