@@ -13,7 +13,7 @@ from expectations import reporting_status, scope
 from ingestion.contracts import contracts
 from ingestion.reference import codes
 from warehouse import calendar
-from warehouse.roles import LOADER, as_role
+from warehouse.roles import TRANSFORMER, as_role
 from warehouse.settings import Settings
 
 NAME = "催报通知.txt"
@@ -32,7 +32,7 @@ class Reminder:
     written: bool
 
 
-@as_role(LOADER)
+@as_role(TRANSFORMER)
 def remind(connection: psycopg.Connection, settings: Settings, now: dt.datetime) -> list[Reminder]:
     """Bring reporting status to ``now`` (aware) and write a reminder for every county and week with forms overdue.
 
@@ -92,7 +92,7 @@ def _settle(connection: psycopg.Connection, now: dt.datetime, owed: dict[tuple[s
     )
 
 
-@as_role(LOADER)
+@as_role(TRANSFORMER)
 def clear(connection: psycopg.Connection, settings: Settings) -> int:
     """Delete the files of settled reminders; returns how many there were."""
     gone = 0

@@ -8,12 +8,12 @@ import os
 import psycopg
 import pytest
 import sqlalchemy
+from small_city import LISTED, WHOLE
 
 from demo.generate import write_week
 from expectations.validation import _address
 from ingestion import door
 from ingestion.load import load
-from tests.integration.small_city import LISTED, WHOLE
 from warehouse import database
 from warehouse.build import database_address, invoke
 from warehouse.cycle import take_inbox

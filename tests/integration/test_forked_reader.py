@@ -48,6 +48,7 @@ def test_a_file_that_eats_memory_is_refused(ask, monkeypatch):
     monkeypatch.setattr("warehouse.forked_reader.MEMORY_BYTES", 2**32)
 
     def greedy(question, pseudonyms):
+        monkeypatch.setattr("warehouse.originals.size_of", lambda _: 2**40)  # there is no such file to be opened
         monkeypatch.setattr("ingestion.reading.read_file", lambda *_, **__: bytearray(2**33))
         return read_here(question, pseudonyms)
 

@@ -27,8 +27,8 @@ from demo.places import load_counties
 from demo.sheets import build_sheet
 from demo.styles import assign
 from ingestion.load import load
-from ingestion.receive import archived, receive
-from warehouse import database
+from ingestion.receive import receive
+from warehouse import database, originals
 from warehouse.build import build
 from warehouse.publication import holds, publish, release, verify, withdraw
 from warehouse.publication.store import candidate_marts
@@ -172,14 +172,14 @@ def happen(warehouse: Warehouse, connection, steps: list[tuple], folder: Path) -
 # ---------------------------------------------------------------- and once more
 
 
-def rebuild(warehouse: Warehouse, connection, came: list[tuple[str, object]], originals: Settings, folder: Path) -> None:
+def rebuild(warehouse: Warehouse, connection, came: list[tuple[str, object]], home: Settings, folder: Path) -> None:
     """Everything from the archive, then one build and one publication."""
     for number, (kind, what) in enumerate(came):
         if kind == "file":
             sha256, path, received_at = what
             target = folder / f"again-{number}" / path
             target.parent.mkdir(parents=True)
-            shutil.copyfile(archived(originals, sha256), target)
+            target.write_bytes(originals.read(home, sha256))
             receive(connection, warehouse.settings, folder / f"again-{number}", now=received_at)
             load(connection, warehouse.settings, workers=0, outbox=False)
         elif kind == "hold":

@@ -10,11 +10,11 @@ import psycopg
 import pytest
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict
+from small_city import COUNTIES, WHOLE, make
 
 from ingestion.contracts import contracts
 from tests.integration import role_matrix
 from tests.integration.logins import STRANGER, logins
-from tests.integration.small_city import COUNTIES, WHOLE, make
 from warehouse import database, roles
 from warehouse.publication import publish
 from warehouse.settings import WarehouseError
@@ -188,7 +188,7 @@ def test_migrating_twice_grants_nothing_new(city):
 
 def test_an_ordinary_owner_with_createrole_runs_everything(server, tmp_path, tmp_path_factory):
     """The whole cycle, from the first migration on, with a login that owns the database and may create roles, and no more."""
-    from tests.integration.small_city import _publish, write_week
+    from small_city import _publish, write_week
 
     name, owner, worker = f"owned_{os.getpid()}", f"owner_{os.getpid()}", f"worker_{os.getpid()}"
     address = conninfo_to_dict(server)

@@ -7,12 +7,12 @@ import zipfile
 import openpyxl
 import psycopg
 import pytest
+from small_city import COUNTIES, WHOLE, make
 
 from demo.generate import write_week
 from ingestion.load import load
 from ingestion.receive import receive
 from tests.integration.logins import logins
-from tests.integration.small_city import COUNTIES, WHOLE, make
 from warehouse import database, roles
 from warehouse.settings import WarehouseError
 
@@ -78,6 +78,10 @@ def test_by_the_function_that_traces(county, admin):
 @pytest.mark.parametrize("number", ["1", "2", "999999999"])
 def test_by_the_publication_that_is_read(county, number):
     county.execute(f"set warehouse.publication = '{number}'")
+    if number == "999999999":
+        with pytest.raises(psycopg.errors.InvalidParameterValue, match="There is no publication 999999999"):
+            county.execute(f"select county_code from {FACT}")
+        return
     assert counties(county, f"select county_code from {FACT}") <= {WHOLE}
     assert counties(county, "select county_code from marts.fct_revision") <= {WHOLE}
 

@@ -13,7 +13,7 @@ from warehouse.settings import WarehouseError
 pytestmark = pytest.mark.database
 FACT, LEDGER, DIMENSION, SLICES = "fct_consumption_weekly", "fct_rectification", "dim_county", "int_reporting__slice"
 TABLES = f"""
-create schema candidate; create schema intermediate; create schema landing_7;
+create schema if not exists candidate; create schema if not exists intermediate; create schema landing_7;
 create table intermediate.{SLICES} (form text, county_code text, week text, unique (form, county_code, week));
 create table candidate.{DIMENSION} (county_code text primary key, county_name text, changed_by name default current_user);
 create table candidate.{FACT} (week text, county_code text references candidate.{DIMENSION}, channel text, sales numeric, primary key (week, county_code, channel));
