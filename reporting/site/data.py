@@ -124,9 +124,9 @@ def _statuses(connection: psycopg.Connection, facts: Facts, weeks: list[str]) ->
     for week, county, form, status, punctual in connection.execute(
         """select r.week, r.county_code, r.form, r.status,
                   r.status in ('on_time', 'empty') and coalesce(s.received_at <= r.due_at, r.status = 'on_time')
-           from quality.reporting_status r left join intake.submission s using (submission_id)
-           where r.week = any(%s)""",
-        [weeks],
+           from quality.reporting_status r left join intake.submission s on s.submission_id = r.submission_id and s.week = any(%(weeks)s)
+           where r.week = any(%(weeks)s)""",
+        {"weeks": weeks},
     ):
         facts.status[week, county, form] = Status(status, punctual)
     facts.weeks = sorted({week for week, _, _ in facts.status})
@@ -251,13 +251,14 @@ def _ledger(connection: psycopg.Connection, facts: Facts, zone: ZoneInfo, weeks:
     for one in facts.waivers:
         one["in_force"] = facts.run is None or one["expires_on"] >= facts.run["judged_at"].date()
     facts.approvals = {a["check_run_id"]: a for a in records("select * from quality.approval order by approval_id")}
-    _revisions(facts, records(REVISIONS))
+    _revisions(facts, records(REVISIONS, since_publication))
 
 
 REVISIONS = """
 select r.publication_id, r.mart, r.county_code, r.week, r.row_key, r.column_name, r.kind, r.old_value, r.new_value, r.submission_id, r.change_reason,
        s.version, f.original_name as file
 from store.revision r left join intake.submission s using (submission_id) left join intake.file f using (file_id)
+where r.publication_id >= %s
 order by r.publication_id, r.week desc, r.county_code, r.mart, r.row_key, r.column_name"""
 
 
