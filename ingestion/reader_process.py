@@ -30,7 +30,9 @@ from ingestion.pseudonyms import Pseudonyms
 from warehouse import originals
 from warehouse.settings import REPOSITORY, Settings
 
-SECONDS_PER_FILE = 180
+SECONDS_PER_FILE = 180  # of processor time, so that a busy machine refuses nothing that a quiet one reads
+PATIENCE = 4  # as many times longer by the clock: what hangs uses no processor
+HUNG = (-signal.SIGPROF, -signal.SIGALRM)
 MEMORY_BYTES = 6 * 2**30  # address space; threads' stacks and arenas count although they are never touched
 AHEAD = 6  # files read ahead for each worker: bounds what waits in memory
 REFUSAL_ZH = {
@@ -129,7 +131,7 @@ class ReaderPool:
                 process.kill()
                 code = process.wait()
                 self._forget(process)
-                if code == -signal.SIGALRM:
+                if code in HUNG:
                     return refused(question.name, "hung")
                 if attempt == 2:
                     return refused(question.name, "crashed", f"reader ended with {code}")
@@ -166,6 +168,15 @@ def _receive(stream: BinaryIO) -> object:
         raise EOFError from error
 
 
+def limit_time(seconds: float) -> None:
+    """So many seconds of processor time, and PATIENCE times as many by the clock, are left for what follows; 0: no limit.
+
+    The signals are not handled, so they end the process, whatever it is in.
+    """
+    signal.setitimer(signal.ITIMER_PROF, seconds)
+    signal.setitimer(signal.ITIMER_REAL, seconds * PATIENCE)
+
+
 def serve(read: Callable[[Question, Pseudonyms], Answer] = read_here) -> None:
     """A worker's whole life: secret first, then question after question, until the pipe is closed."""
     answers = os.fdopen(os.dup(1), "wb")
@@ -179,9 +190,9 @@ def serve(read: Callable[[Question, Pseudonyms], Answer] = read_here) -> None:
         pseudonyms = _receive(questions)
         while True:
             question, seconds = _receive(questions)
-            signal.setitimer(signal.ITIMER_REAL, seconds)  # not handled, so it ends the process, whatever it is in
+            limit_time(seconds)
             answer = read(question, pseudonyms)
-            signal.setitimer(signal.ITIMER_REAL, 0)
+            limit_time(0)
             _send(answers, answer)
     except EOFError:
         return

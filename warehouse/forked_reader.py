@@ -15,7 +15,16 @@ import sys
 from collections.abc import Callable, Iterable, Iterator
 
 from ingestion.pseudonyms import Pseudonyms
-from ingestion.reader_process import MEMORY_BYTES, SECONDS_PER_FILE, Answer, Question, read_here, refused
+from ingestion.reader_process import (
+    HUNG,
+    MEMORY_BYTES,
+    SECONDS_PER_FILE,
+    Answer,
+    Question,
+    limit_time,
+    read_here,
+    refused,
+)
 from warehouse.settings import Settings
 
 
@@ -55,7 +64,7 @@ class ForkedReader:
             code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
             if code == 0:
                 return pickle.loads(data)
-            if code == -signal.SIGALRM:
+            if code in HUNG:
                 return refused(question.name, "hung")
         return refused(question.name, "crashed", f"reader ended with {code}")
 
@@ -65,12 +74,12 @@ class ForkedReader:
             sys.stdout = sys.stderr = open(os.devnull, "w")  # noqa: SIM115  whatever a library prints may quote a cell
             os.dup2(sys.stdout.fileno(), 1)
             os.dup2(1, 2)
-            for number in (signal.SIGALRM, signal.SIGTERM):
+            for number in (signal.SIGALRM, signal.SIGPROF, signal.SIGTERM):
                 signal.signal(number, signal.SIG_DFL)  # the alarm ends the process, whatever it is in
             if sys.platform == "linux":
                 ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG: no orphan goes on reading
             resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, resource.getrlimit(resource.RLIMIT_AS)[1]))
-            signal.setitimer(signal.ITIMER_REAL, self.seconds)
+            limit_time(self.seconds)
             data = pickle.dumps(self.read_one(question, self._pseudonyms), protocol=5)
             with open(writable, "wb") as pipe:
                 pipe.write(data)

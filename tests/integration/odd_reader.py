@@ -19,6 +19,9 @@ def read(question, pseudonyms):
         os.abort()
     if kind == "hang":
         time.sleep(60)
+    if kind == "busy":
+        while True:
+            pass
     if kind == "noise":
         print("a library prints something")
         sys.stdout.flush()

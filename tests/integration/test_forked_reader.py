@@ -29,9 +29,9 @@ def ask(tmp_path):
 
 
 def test_a_crash_and_a_hang_cost_their_file_and_nothing_else(ask):
-    crash, hang, last = ask("crash.xlsx", "hang.xlsx", "last.xlsx", seconds=0.5)
+    crash, hang, busy, last = ask("crash.xlsx", "hang.xlsx", "busy.xlsx", "last.xlsx", seconds=0.5)
     assert crash.file.refusal_zh == REFUSAL_ZH["crashed"] and "-6" in crash.trouble
-    assert hang.file.refusal_zh == REFUSAL_ZH["hung"]
+    assert hang.file.refusal_zh == busy.file.refusal_zh == REFUSAL_ZH["hung"]
     assert last.file.refusal_zh is None and last.file.forms[0].rows == 1
 
 

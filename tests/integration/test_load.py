@@ -255,7 +255,7 @@ def waiting(connection, settings, *names):
 
 def test_a_crash_and_a_hang_cost_their_file_and_nothing_else(connection, settings):
     waiting(connection, settings, "slow.xlsx", "crash.xlsx", "noise.xlsx", "hang.xlsx", "last.xlsx")
-    pool = ReaderPool(settings, workers=2, seconds_per_file=3, reader="tests.integration.odd_reader")
+    pool = ReaderPool(settings, workers=2, seconds_per_file=1.5, reader="tests.integration.odd_reader")
     result = load(connection, settings, pool=pool)
     assert [(f.name, f.outcome) for f in result.files] == [
         ("slow.xlsx", "loaded"), ("crash.xlsx", "refused"), ("noise.xlsx", "loaded"), ("hang.xlsx", "refused"), ("last.xlsx", "loaded"),
