@@ -95,12 +95,14 @@ def publish(
         connection.execute("analyze published_slice")  # few as a rule, and the planner does not guess it
         touched = {form for (form,) in connection.execute("select distinct form from published_slice")}
         opened, closed, whole = 0, 0, last is None or _made_anew(connection, last)
+        changed: dict[str, int] = {}  # mart → row versions
         for mart in marts:
             if mart.form and mart.form not in touched:
                 continue
             gone, come = _replace(connection, mart, number, whole)
             closed += gone
             opened += come
+            changed[mart.name] = gone + come
         connection.execute(
             "delete from ops.pending_slice p using published_slice d where (p.form, p.county_code, p.week, p.noted_at) = (d.form, d.county_code, d.week, d.noted_at) and p.built"
         )
@@ -122,7 +124,23 @@ def publish(
             check_run_id=check_run_id, rows_opened=opened, rows_closed=closed, restores=None,
         )  # fmt: skip
     note_outside(connection, settings)
+    _look_again(connection, changed)
     return publication
+
+
+MUCH = 0.1  # of a table's rows, as autovacuum has it; a correction in a long history is far below
+
+
+def _look_again(connection: psycopg.Connection, changed: dict[str, int]) -> None:
+    """New statistics at once where a good part of a table is new: the pages are made next, and autovacuum comes later."""
+    if connection.info.transaction_status != psycopg.pq.TransactionStatus.IDLE:
+        return  # of a caller who holds locks that nobody should wait for
+    known = dict(connection.execute("select relname::text, greatest(reltuples, 0) from pg_class where relnamespace = 'store'::regnamespace and relkind = 'r'").fetchall())
+    for name, rows in changed.items():
+        if rows > MUCH * known.get(name, 0):
+            connection.execute(sql.SQL("analyze {}").format(sql.Identifier("store", name)))
+    if not connection.autocommit:
+        connection.commit()
 
 
 def lock(connection: psycopg.Connection) -> None:
