@@ -15,7 +15,7 @@ def rate_line(points: list[tuple[str, float | None, str]], label: str, mark: str
     y = lambda v: TOP + (1 - (v - low) / (1 - low)) * (HEIGHT - TOP - BOTTOM)  # noqa: E731
     x = lambda n: LEFT + step * (n + 0.5)  # noqa: E731
     parts = [_grid(y(low + (1 - low) * k / 4), f"{(low + (1 - low) * k / 4) * 100:.0f}%") for k in range(5)]
-    for run in _runs([v for _, v, _ in points]):
+    for run in runs([v for _, v, _ in points]):
         path = " ".join(f"{x(n):.1f},{y(points[n][1]):.1f}" for n in run)
         parts.append(f'<polyline class="line" points="{path}"/>')
     for n, (week, value, text) in enumerate(points):
@@ -33,7 +33,7 @@ def value_line(points: list[tuple[str, float | None, str]], label: str, unit: st
     x = lambda n: LEFT + step * (n + 0.5)  # noqa: E731
     digits = max(0, -math.floor(math.log10(tick)))
     parts = [_grid(y(low + tick * k), f"{low + tick * k:,.{digits}f}") for k in range(round((high - low) / tick) + 1)]
-    for run in _runs([v for _, v, _ in points]):
+    for run in runs([v for _, v, _ in points]):
         parts.append(f'<polyline class="line" points="{" ".join(f"{x(n):.1f},{y(points[n][1]):.1f}" for n in run)}"/>')
     for n, (_, value, text) in enumerate(points):
         if value is not None:
@@ -67,7 +67,7 @@ def sparkline(values: list[float | None]) -> Markup:
     low, high = min(have), max(have)
     span = (high - low) or 1
     place = lambda n, v: f"{n * 76 / (len(values) - 1) + 2:.1f},{18 - (v - low) / span * 14:.1f}"  # noqa: E731
-    lines = "".join(f'<polyline class="line" points="{" ".join(place(n, values[n]) for n in run)}"/>' for run in _runs(values))
+    lines = "".join(f'<polyline class="line" points="{" ".join(place(n, values[n]) for n in run)}"/>' for run in runs(values))
     last = max(n for n, v in enumerate(values) if v is not None)
     cx, cy = place(last, values[last]).split(",")
     return Markup(f'<svg class="spark" viewBox="0 0 80 22" aria-hidden="true">{lines}<circle class="dot" cx="{cx}" cy="{cy}" r="2.2"/></svg>')
@@ -96,15 +96,15 @@ def _grid(y: float, text: str) -> str:
     return f'<line class="grid" x1="{LEFT}" x2="{WIDTH}" y1="{y:.1f}" y2="{y:.1f}"/><text class="axis" x="{LEFT - 6}" y="{y + 3.5:.1f}" text-anchor="end">{text}</text>'
 
 
-def _runs(values: list[float | None]) -> list[list[int]]:
+def runs(values: list[float | None]) -> list[list[int]]:
     """Stretches of neighbouring values without a gap."""
-    runs: list[list[int]] = [[]]
+    found: list[list[int]] = [[]]
     for n, value in enumerate(values):
         if value is None:
-            runs.append([])
+            found.append([])
         else:
-            runs[-1].append(n)
-    return [r for r in runs if r]
+            found[-1].append(n)
+    return [r for r in found if r]
 
 
 def _scale(values: list[float]) -> tuple[float, float, float]:

@@ -9,6 +9,8 @@ import math
 
 from markupsafe import Markup, escape
 
+from reporting.site.charts import runs
+
 WIDTH, LABEL, VALUE, ROW = 540, 118, 74, 22
 HEIGHT, LEFT, TOP, BOTTOM = 230, 64, 30, 26
 COLOURS = 6  # classes c0 … of style.css
@@ -23,7 +25,7 @@ def course(values: list[float | None]) -> Markup:
         return Markup("")
     low, span = min(have), (max(have) - min(have)) or 1
     place = lambda n: (n * 216 / (len(values) - 1) + 2, 34 - (values[n] - low) / span * 28)  # noqa: E731
-    parts = [f'<polyline class="line" points="{" ".join(f"{x:.1f},{y:.1f}" for x, y in map(place, run))}"/>' for run in _runs(values)]
+    parts = [f'<polyline class="line" points="{" ".join(f"{x:.1f},{y:.1f}" for x, y in map(place, run))}"/>' for run in runs(values)]
     x, y = place(max(n for n, v in enumerate(values) if v is not None))
     return Markup(f'<svg class="course" viewBox="0 0 222 40" preserveAspectRatio="xMinYMid" aria-hidden="true">{"".join(parts)}<circle class="dot" cx="{x:.1f}" cy="{y:.1f}" r="2.6"/></svg>')
 
@@ -75,7 +77,7 @@ def lines(points: Points, names: list[str], label: str) -> Markup:
     parts, x = _frame(points, low, high, y, names)
     for k, name in enumerate(names):
         values = [v[k] for _, v in points]
-        for run in _runs(values):
+        for run in runs(values):
             parts.append(f'<polyline class="line l{k % COLOURS}" points="{" ".join(f"{x(n):.1f},{y(values[n]):.1f}" for n in run)}"/>')
         parts += [
             f'<circle class="c{k % COLOURS}" cx="{x(n):.1f}" cy="{y(v):.1f}" r="2.4"><title>{escape(f"{points[n][0]} {name}：{_text(v)}")}</title></circle>'
@@ -150,16 +152,6 @@ def _nice(value: float) -> float:
     """The next of 1, 2, 2.5, 5 × 10ⁿ from ``value``."""
     power = 10 ** math.floor(math.log10(value))
     return next(f * power for f in (1, 2, 2.5, 5, 10) if f * power >= value * 0.9999)
-
-
-def _runs(values: list[float | None]) -> list[list[int]]:
-    runs: list[list[int]] = [[]]
-    for n, value in enumerate(values):
-        if value is None:
-            runs.append([])
-        else:
-            runs[-1].append(n)
-    return [r for r in runs if r]
 
 
 def _number(x: float, y: float, value: float) -> str:
