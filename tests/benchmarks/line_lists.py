@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -18,7 +19,8 @@ from warehouse import database
 
 PIECE = 1 << 20
 TABLES = ("raw.ind02", "raw.personal")  # the rows, and what is sealed of them
-DLT = ("dlt[postgres]==1.31.0", "pandas==3.1.1", "openpyxl==3.1.5")  # the peer's own environment; pandas as in our lock
+DLT = ("dlt[postgres,parquet]==1.31.0", "pandas==3.1.1", "openpyxl==3.1.5")  # the peer's own environment; pandas as in our lock
+DLT_NAMES = {"SCHEMA__NAMING": "direct"}  # its default makes one and the same name of all Chinese headings
 
 
 def workbook(shop: Workshop, samples: int, rows: int = 100_000) -> list[Figure]:
@@ -119,7 +121,7 @@ def _environment(folder: Path) -> Path:
 def _dlt(shop: Workshop, python: Path, path: Path, number: int) -> float:
     with shop.home() as settings:
         arguments = [python, Path(__file__).with_name("dlt_peer.py"), path, settings.url, shop.folder / f"dlt-{number}"]
-        done = subprocess.run(list(map(str, arguments)), capture_output=True, text=True, check=False)
+        done = subprocess.run(list(map(str, arguments)), env=os.environ | DLT_NAMES, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr[-2000:]
         with database.connect(settings) as connection:
             assert connection.execute("select count(*) from payouts.payouts").fetchone()[0] > 0
