@@ -128,7 +128,8 @@ def ensure(connection: psycopg.Connection, marts: list[Mart]) -> None:
 def _create(connection: psycopg.Connection, mart: Mart) -> None:
     body = sql.SQL(", ").join(sql.SQL("{} " + kind).format(sql.Identifier(name)) for name, (kind, _) in mart.columns.items())
     run = lambda text, **parts: connection.execute(sql.SQL(text).format(table=mart.store, **parts))  # noqa: E731
-    run("create table {table} ({body}, opened_in bigint not null, closed_in bigint, check (closed_in > opened_in))", body=body)
+    # the two come first: every reading looks at them, and a row is taken apart only as far as it must be
+    run("create table {table} (opened_in bigint not null, closed_in bigint, {body}, check (closed_in > opened_in))", body=body)
     run("create unique index on {table} ({key}) where closed_in is null", key=mart.keys())
     run("create index on {table} (opened_in)")
     run("create index on {table} (closed_in) where closed_in is not null")
