@@ -7,8 +7,10 @@ Columns are turned into text one at a time because a call for every cell is what
 from __future__ import annotations
 
 import json
+import traceback
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 from ingestion import personal
@@ -18,9 +20,63 @@ from ingestion.pseudonyms import Pseudonyms
 from ingestion.raw_tables import pseudonym_column, raw_columns
 
 NULL = "\\N"
-PIECE_ROWS = 25_000  # rows made into text at a time: all at once, they take as much memory again as their values
+PIECE_ROWS = 10_000  # rows made into text at a time: all at once, they take as much memory again as their values
 LARGEST_INTEGER = 2**31 - 1
 _ESCAPES = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r", "\x00": "\ufffd"})
+
+
+class ReaderLost(Exception):
+    """The rows of a file that was taken as readable cannot be had to the end. ``kind`` is a key of `REFUSAL_ZH`."""
+
+    def __init__(self, kind: str, trouble: str = "") -> None:
+        super().__init__(kind)
+        self.kind, self.trouble = kind, trouble or kind
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """Some thousand rows of a form."""
+
+    lines: bytes  # COPY text joined by newlines, in the order of `PreparedForm.columns`
+    sealed: list[personal.Block]  # what is, or may be, about persons
+
+
+class Pieces:
+    """The rows of a form, piece by piece: each is made when it is asked for, and kept for whoever asks again.
+
+    So the database takes the first rows of a long list in while the last ones are still being made into text.
+    """
+
+    __slots__ = ("_kept", "_more")
+
+    def __init__(self, more: Iterable[Piece] = ()) -> None:
+        self._kept: list[Piece] = []
+        self._more = iter(more)
+
+    def __iter__(self) -> Iterator[Piece]:
+        """Raises ReaderLost where the rows cannot be had."""
+        at = 0
+        while True:
+            if at == len(self._kept):
+                following = next(self._more, None)
+                if following is None:
+                    return
+                self._kept.append(following)
+            yield self._kept[at]
+            at += 1
+
+    def once(self) -> Iterator[Piece]:
+        """What was not asked for yet, and not kept: for who only hands it on."""
+        return self._more
+
+    def __reduce__(self) -> tuple:
+        return _kept_pieces, (self._kept,)
+
+
+def _kept_pieces(pieces: list[Piece]) -> Pieces:
+    whole = Pieces()
+    whole._kept = pieces
+    return whole
 
 
 @dataclass(slots=True)
@@ -30,20 +86,23 @@ class PreparedForm:
     reading: FormReading  # values, sheet_row, block_no, … emptied
     rows: int
     unreadable_keys: int  # rows whose key is missing or faulty
-    pieces: list[bytes]  # some thousand rows each, joined by newlines, in the order of `columns`
+    pieces: Pieces
     columns: tuple[str, ...]  # of raw.<form>, without submission_id
-    sealed: list[personal.Block] = field(default_factory=list)  # what is, or may be, about persons
 
     @property
     def contract(self) -> Form:
         """Looked up, not carried: prepared forms travel between processes."""
         return contract_of(self.reading)
 
+    @property
+    def sealed(self) -> Iterator[personal.Block]:
+        return (block for piece in self.pieces for block in piece.sealed)
+
     def lines_for(self, submission_id: int) -> Iterator[bytes]:
         """The rows with their submission's number in front; a newline inside a value is escaped, so all are row ends."""
         start = b"%d\t" % submission_id
         for piece in self.pieces:
-            yield start + piece.replace(b"\n", b"\n" + start) + b"\n"
+            yield start + piece.lines.replace(b"\n", b"\n" + start) + b"\n"
 
 
 @dataclass(slots=True)
@@ -81,22 +140,36 @@ def _prepare_form(reading: FormReading, pseudonyms: Pseudonyms) -> PreparedForm:
         _hide_keys(reading, form, pseudonyms)
     keys = reading.values.get(form.key.name) or nothing
     faulty = {f.row_no for f in reading.findings if f.severity == "error" and f.field == form.key.name and f.row_no}
-    order = tuple(raw_columns(form))[1:]
-    pieces, sealed = [], []
-    for begin in range(0, rows, PIECE_ROWS):
-        end = min(begin + PIECE_ROWS, rows)
-        sealed += personal.take(reading, form, begin, end, pseudonyms.keys)
-        columns = _columns_of_text(reading, form, pseudonyms, begin, end)
-        if tuple(columns) != order:
-            raise AssertionError(f"{form.code}: columns and the raw table have parted")
-        pieces.append("\n".join(map("\t".join, zip(*columns.values(), strict=True))).encode("utf-8", "replace"))
-    prepared = PreparedForm(
-        reading, rows, sum(k is None or n in faulty for n, k in enumerate(keys, 1)),
-        pieces, order, sealed,
-    )
+    columns = tuple(raw_columns(form))[1:]
+    made = Pieces(_pieces(replace(reading), form, columns, pseudonyms))
+    if rows <= PIECE_ROWS:
+        for _ in made:  # of what is short at once: it travels with the rest
+            pass
     reading.values, reading.sheet_row, reading.block_no = {}, [], []
     reading.change_reason, reading.extra, reading.source_text = [], [], []
-    return prepared
+    return PreparedForm(reading, rows, sum(k is None or n in faulty for n, k in enumerate(keys, 1)), made, columns)
+
+
+def _pieces(reading: FormReading, form: Form, order: tuple[str, ...], pseudonyms: Pseudonyms) -> Iterator[Piece]:
+    """Raises ReaderLost for whatever goes wrong: by now nobody knows any more what to do about a file that cannot be read."""
+    try:
+        for begin in range(0, reading.rows, PIECE_ROWS):
+            end = min(begin + PIECE_ROWS, reading.rows)
+            sealed = list(personal.take(reading, form, begin, end, pseudonyms.keys))
+            columns = _columns_of_text(reading, form, pseudonyms, begin, end)
+            if tuple(columns) != order:
+                raise AssertionError(f"{form.code}: columns and the raw table have parted")
+            yield Piece("\n".join(map("\t".join, zip(*columns.values(), strict=True))).encode("utf-8", "replace"), sealed)
+    except MemoryError as error:
+        raise ReaderLost("memory") from error
+    except Exception as error:
+        raise ReaderLost("failed", where(error)) from error
+
+
+def where(error: BaseException) -> str:
+    """Type and places of an error, not its text: that may quote a cell."""
+    places = [f"{Path(f.filename).name}:{f.lineno} {f.name}" for f in traceback.extract_tb(error.__traceback__)]
+    return f"{type(error).__name__} at " + " < ".join(reversed(places))
 
 
 def _columns_of_text(reading: FormReading, form: Form, pseudonyms: Pseudonyms, begin: int, end: int) -> dict[str, list[str]]:

@@ -19,7 +19,7 @@ import psycopg
 from psycopg import sql
 
 from ingestion.contracts import contracts
-from ingestion.copying import PreparedFile, prepare
+from ingestion.copying import PreparedFile, ReaderLost, prepare
 from ingestion.door import senders, strange_county
 from ingestion.model import FileReading
 from ingestion.pseudonyms import Pseudonyms
@@ -201,7 +201,7 @@ class _Loader:
             self._load(batch)
         except psycopg.OperationalError:
             raise
-        except psycopg.Error:
+        except (psycopg.Error, ReaderLost):
             # one file cannot be taken; the others must not suffer for it
             for file, prepared in batch:
                 try:
@@ -211,6 +211,9 @@ class _Loader:
                 except psycopg.Error as error:
                     _log(self.settings, file.file_id, f"{where(error)} sqlstate={error.sqlstate} constraint={error.diag.constraint_name}")
                     self._load([(file, PreparedFile(prepared.name, refusal_zh=REFUSAL_ZH["failed"]))])
+                except ReaderLost as lost:
+                    _log(self.settings, file.file_id, lost.trouble)
+                    self._load([(file, PreparedFile(prepared.name, refusal_zh=REFUSAL_ZH[lost.kind]))])
 
     def _load(self, batch: list[tuple[FileRow, PreparedFile]]) -> None:
         """One transaction: all forms of these files round by round, then the files' outcomes."""

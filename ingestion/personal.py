@@ -84,7 +84,8 @@ def without(texts: list[dict | None], form: Form) -> list[dict | None]:
 # ---------------------------------------------------------------- the table
 
 
-def write(connection: psycopg.Connection, submission_id: int, blocks: list[Block]) -> None:
+def write(connection: psycopg.Connection, submission_id: int, blocks: Iterable[Block]) -> None:
+    blocks = list(blocks)
     if not blocks:
         return
     with connection.cursor() as cursor, cursor.copy("copy raw.personal (submission_id, first_row, rows, key_id, sealed) from stdin") as copy:

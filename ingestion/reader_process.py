@@ -10,6 +10,8 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import datetime as dt
+import functools
+import itertools
 import os
 import pickle
 import resource
@@ -17,7 +19,6 @@ import signal
 import subprocess
 import sys
 import threading
-import traceback
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -25,7 +26,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from ingestion.copying import PreparedFile, prepare
+from ingestion.copying import Piece, Pieces, PreparedFile, ReaderLost, prepare, where
 from ingestion.pseudonyms import Pseudonyms
 from warehouse import originals
 from warehouse.settings import REPOSITORY, Settings
@@ -77,14 +78,75 @@ def read_here(question: Question, pseudonyms: Pseudonyms) -> Answer:
         raise
     except MemoryError:
         return refused(question.name, "memory")
+    except ReaderLost as lost:
+        return refused(question.name, lost.kind, lost.trouble)
     except BaseException as error:  # a panic in a Rust library is no Exception
         return refused(question.name, "failed", where(error))
 
 
-def where(error: BaseException) -> str:
-    """Type and places of an error, not its text: that may quote a cell."""
-    places = [f"{Path(f.filename).name}:{f.lineno} {f.name}" for f in traceback.extract_tb(error.__traceback__)]
-    return f"{type(error).__name__} at " + " < ".join(reversed(places))
+# ---------------------------------------------------------------- an answer on its way
+
+
+def send_answer(stream: BinaryIO, answer: Answer, meanwhile: Callable[[], None] = lambda: None) -> None:
+    """The answer without the rows of its long forms, then these piece by piece as they are made, then None.
+
+    ``meanwhile`` is called when the answer itself is out. Rows that cannot be made end in a ReaderLost instead of None.
+    """
+    rest = [form.pieces.once() for form in answer.file.forms]
+    _send(stream, answer)
+    meanwhile()
+    try:
+        for number, pieces in enumerate(rest):
+            for piece in pieces:
+                _send(stream, (number, piece))
+        _send(stream, None)
+    except ReaderLost as lost:
+        _send(stream, (lost.kind, lost.trouble))
+
+
+class Arriving:
+    """The pieces of an answer, handed to its forms as they come in.
+
+    ``receive`` gives the next message of `send_answer`, the answer first.
+    """
+
+    def __init__(self, receive: Callable[[], object]) -> None:
+        self.receive, self.ended = receive, False
+        self.lost: ReaderLost | None = None
+        self.answer: Answer = receive()
+        self._waiting: list[deque[Piece]] = []
+        for number, form in enumerate(self.answer.file.forms):
+            self._waiting.append(deque())
+            form.pieces = Pieces(itertools.chain(form.pieces, self._of(number)))
+
+    def _of(self, number: int) -> Iterator[Piece]:
+        """Raises ReaderLost."""
+        waiting = self._waiting[number]
+        while waiting or not self.ended:
+            if waiting:
+                yield waiting.popleft()
+            else:
+                self._next()
+        if self.lost:
+            raise self.lost
+
+    def _next(self) -> None:
+        try:
+            message = self.receive()
+            if message is not None and isinstance(message[0], str):
+                raise ReaderLost(*message)
+        except ReaderLost as lost:
+            self.ended, self.lost = True, lost
+            raise
+        if message is None:
+            self.ended = True
+        else:
+            self._waiting[message[0]].append(message[1])
+
+    def finish(self) -> None:
+        """Take in what nobody has asked for yet: who sends has to be free for the next file. Raises ReaderLost."""
+        while not self.ended:
+            self._next()
 
 
 class ReaderPool:
@@ -126,7 +188,11 @@ class ReaderPool:
                     _send(process.stdin, self._pseudonyms)
                     self._told.add(process.pid)
                 _send(process.stdin, (question, self.seconds))
-                return _receive(process.stdout)
+                arriving = Arriving(functools.partial(_receive, process.stdout))
+                arriving.finish()
+                return arriving.answer
+            except ReaderLost as lost:
+                return refused(question.name, lost.kind, lost.trouble)
             except (EOFError, OSError):
                 process.kill()
                 code = process.wait()
@@ -191,9 +257,8 @@ def serve(read: Callable[[Question, Pseudonyms], Answer] = read_here) -> None:
         while True:
             question, seconds = _receive(questions)
             limit_time(seconds)
-            answer = read(question, pseudonyms)
+            send_answer(answers, read(question, pseudonyms))
             limit_time(0)
-            _send(answers, answer)
     except EOFError:
         return
 
