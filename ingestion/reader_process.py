@@ -26,6 +26,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
+from ingestion import aside
 from ingestion.copying import Piece, Pieces, PreparedFile, ReaderLost, prepare, where
 from ingestion.pseudonyms import Pseudonyms
 from warehouse import originals
@@ -187,7 +188,7 @@ class ReaderPool:
                 if process.pid not in self._told:  # a worker may be gone before it has heard its first word
                     _send(process.stdin, self._pseudonyms)
                     self._told.add(process.pid)
-                _send(process.stdin, (question, self.seconds))
+                _send(process.stdin, (question, self.seconds, attempt == 1))
                 arriving = Arriving(functools.partial(_receive, process.stdout))
                 arriving.finish()
                 return arriving.answer
@@ -255,7 +256,8 @@ def serve(read: Callable[[Question, Pseudonyms], Answer] = read_here) -> None:
     try:
         pseudonyms = _receive(questions)
         while True:
-            question, seconds = _receive(questions)
+            question, seconds, first = _receive(questions)
+            aside.allow(first)
             limit_time(seconds)
             send_answer(answers, read(question, pseudonyms))
             limit_time(0)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import fcntl
 import functools
 import os
 import pickle
@@ -16,6 +17,7 @@ import signal
 import sys
 from collections.abc import Callable, Iterable, Iterator
 
+from ingestion import aside
 from ingestion.copying import ReaderLost
 from ingestion.pseudonyms import Pseudonyms
 from ingestion.reader_process import (
@@ -31,6 +33,9 @@ from ingestion.reader_process import (
     send_answer,
 )
 from warehouse.settings import Settings
+
+PIPE_SIZE = getattr(fcntl, "F_SETPIPE_SZ", 1031)
+PIPE_BYTES = 1 << 20  # half a piece of rows: the next one is made while the database takes this one
 
 
 class ForkedReader:
@@ -66,7 +71,7 @@ class ForkedReader:
             finally:
                 fork.end()
 
-    def answer(self, question: Question, writable: int) -> None:
+    def answer(self, question: Question, writable: int, first: bool) -> None:
         """The fork's whole life. It leaves by ``_exit``: connections and handlers are its parent's."""
         try:
             sys.stdout = sys.stderr = open(os.devnull, "w")  # noqa: SIM115  whatever a library prints may quote a cell
@@ -77,6 +82,7 @@ class ForkedReader:
             if sys.platform == "linux":
                 ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG: no orphan goes on reading
             resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, resource.getrlimit(resource.RLIMIT_AS)[1]))
+            aside.allow(first)
             limit_time(self.seconds)
             no_clock = functools.partial(signal.setitimer, signal.ITIMER_REAL, 0)  # from here on it may wait for the database
             with open(writable, "wb") as pipe:
@@ -97,10 +103,12 @@ class _Fork:
     def _start(self) -> None:
         self.attempt += 1
         readable, writable = os.pipe()
+        with contextlib.suppress(OSError):  # more than is allowed to this user: then it is what it is
+            fcntl.fcntl(writable, PIPE_SIZE, PIPE_BYTES)
         self.pid = os.fork()
         if self.pid == 0:
             os.close(readable)
-            self.reader.answer(self.question, writable)
+            self.reader.answer(self.question, writable, first=self.attempt == 1)
         os.close(writable)
         self.pipe = open(readable, "rb")  # noqa: SIM115  closed by `_wait`
 
