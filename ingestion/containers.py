@@ -13,11 +13,12 @@ import re
 import struct
 import zipfile
 import zlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 
 import python_calamine
 from python_calamine import CalamineWorkbook
 
+from ingestion import text_tables
 from ingestion.aside import beside
 from ingestion.cell_details import percent_cells, unresolved_cells, without_result
 from ingestion.grid import Grid
@@ -30,7 +31,6 @@ RATIO_FROM = 20 * 1024**2  # smaller parts may be as dense as they like
 MAX_MEMBERS = 1000
 MAX_CELLS = 40_000_000  # of the rectangle that a sheet's cells span, filled or not
 SHEET_ROWS, SHEET_COLUMNS = 1_048_576, 16_384  # of the format itself
-LONG_LIST = 32 * 1024**2  # bytes of text
 MAX_COLUMNS = 512  # the widest form has 16
 BESIDE_FROM, BESIDE_TO = 8 * 1024**2, 160 * 1024**2  # unpacked bytes of a workbook that is checked while it is read
 
@@ -222,49 +222,14 @@ def _text(data: bytes, member: str) -> Iterator[Grid]:
     start = data[:4096].lstrip(b"\xef\xbb\xbf \t\r\n").lower()
     if start.startswith(b"<") or b"<html" in start or b"<table" in start:
         raise Refusal("文件实际是网页（HTML 或 XML）改了扩展名，不是 Excel 工作簿，请用 Excel 另存为 .xlsx 后报送。")
-    encoding, head = _encoding(data)
+    encoding, head = text_tables.encoding_of(data)
     if encoding is None:
         raise Refusal("文件不是 Excel 工作簿，也不是文本表格，请用 .xlsx、.xls 或 .csv 报送。")
     delimiter = max(",\t;", key=head.count)
     if not head.count(delimiter):
         raise Refusal("文件里没有表格，请用 .xlsx、.xls 或 .csv 报送。")
     try:
-        read = csv.reader(io.TextIOWrapper(io.BytesIO(data), encoding, newline=""), delimiter=delimiter)
-        rows = _shared(read) if len(data) > LONG_LIST else [row[:MAX_COLUMNS] for row in read]
+        rows = text_tables.rows_of(data, encoding, delimiter, MAX_COLUMNS)
     except csv.Error as error:
         raise Refusal("CSV 文件的格式有误，无法分列，请用 Excel 重新导出后报送。") from error
-    width = max(map(len, rows), default=0)
-    for row in rows:
-        row.extend([""] * (width - len(row)))
     yield Grid(member, "", rows)
-
-
-def _shared(rows: Iterable[list[str]]) -> list[list[str]]:
-    """The rows of a long list; a short text that comes again is kept once, or a million rows would not fit into memory."""
-    known: dict[str, str] = {}
-    share = known.setdefault
-    return [[share(cell, cell) if len(cell) <= 10 else cell for cell in row[:MAX_COLUMNS]] for row in rows]
-
-
-def decoded(data: bytes) -> str | None:
-    """The whole text of a .csv, without its byte order mark; None if it is no text."""
-    encoding, _ = _encoding(data)
-    return data.decode(encoding) if encoding else None
-
-
-def _encoding(data: bytes) -> tuple[str | None, str]:
-    """Encoding of a text, None if it is none, and how it begins."""
-    if data.startswith((b"\xff\xfe", b"\xfe\xff")):
-        encodings = ["utf-16"]
-    elif b"\x00" in data[:4096]:
-        return None, ""
-    else:
-        encodings = ["utf-8-sig", "gb18030"]
-    for encoding in encodings:
-        try:
-            text = data.decode(encoding)
-        except UnicodeDecodeError:
-            continue
-        control = sum(c < " " and c not in "\t\r\n" for c in text[:2000])
-        return (encoding if control == 0 else None), text[:20_000]
-    return None, ""

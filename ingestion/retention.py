@@ -25,9 +25,10 @@ from psycopg import sql
 from psycopg.types.json import Jsonb
 
 from ingestion import personal as personal_rows
-from ingestion.containers import Refusal, decoded, member_name, sheets_of
+from ingestion.containers import Refusal, member_name, sheets_of
 from ingestion.contracts import contracts
 from ingestion.grid import Grid, a1, is_empty, plain
+from ingestion.text_tables import decoded
 from warehouse import originals
 from warehouse.keys import Keyring, keyring
 from warehouse.roles import LOADER, as_role
