@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from operator import itemgetter
+from types import NoneType
 from typing import Any
 
 from ingestion.contracts import Field, Form
@@ -24,8 +26,24 @@ class Group:
     """Rows that share their tables: one table, or several that carry other columns of the same rows."""
 
     tables: list[Table]
-    rows: list[tuple[int, ...]]  # for each data row its 0-based sheet row in each table
+    rows: Sequence[tuple[int, ...]]  # for each data row its 0-based sheet row in each table
     fields: dict[str, tuple[int, Column]] = field(default_factory=dict)  # field → (number of the table, column)
+
+
+class OfOneTable(Sequence):
+    """The rows of a group of a single table, without a tuple kept for each of a million rows."""
+
+    def __init__(self, rows: list[int]) -> None:
+        self._rows = rows
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def __getitem__(self, index: int) -> tuple[int]:
+        return (self._rows[index],)
+
+    def __iter__(self) -> Iterator[tuple[int]]:
+        return zip(self._rows)  # noqa: B905  there is but one
 
 
 class Assembly:
@@ -197,7 +215,8 @@ class Assembly:
                 units[f.name] = self._scale(f, converted, column, group)
         self._undecided_units(cells, converted, units)
         for f in self.form.fields:
-            self.reading.values[f.name] += converted[f.name].values if f.name in converted else [None] * count
+            values = converted[f.name].values if f.name in converted else [None] * count
+            self.reading.values[f.name] = self.reading.values[f.name] + values if start else values
         self.reading.sheet_row += [r[0] + 1 for r in group.rows]
         self.reading.block_no += blocks
         self._factors(blocks, group, units)
@@ -355,14 +374,15 @@ class Assembly:
                 continue
             result = converted[f.name]
             faults: dict[int, Problem] = dict(result.problems)
-            if f.required and None in result.values:
+            blank = NoneType in set(map(type, result.values))  # comparing a million decimals with None takes its time
+            if f.required and blank:
                 mend = Problem("GEN-REQ", "必填项为空", "请填写；确实为零的填 0")
                 for i, v in enumerate(result.values):
                     if v is None and i not in faults and self._is_unfilled(f, cells[f.name][i], converted, i):
                         faults[i] = mend
             number, column = group.fields[f.name]
             grid = group.tables[number].grid
-            if grid.unresolved is not frozenset and f.kind != "declared" and None in result.values:
+            if grid.unresolved is not frozenset and f.kind != "declared" and blank:
                 unresolved = grid.unresolved()
                 for i, v in enumerate(result.values):
                     if v is None and (group.rows[i][number], column.col) in unresolved:
@@ -509,7 +529,7 @@ def _groups(tables: list[Table], form: Form) -> list[Group]:
                 group.fields |= {n: (number, c) for n, c in fields.items() if n not in group.fields}
                 break
         else:
-            groups.append(Group([table], [(r,) for r in table.rows], {n: (0, c) for n, c in fields.items()}))
+            groups.append(Group([table], OfOneTable(table.rows), {n: (0, c) for n, c in fields.items()}))
     return groups
 
 

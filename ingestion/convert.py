@@ -363,7 +363,7 @@ def _plain_texts(cells: list[Any], blank: frozenset[str], ascii_only: bool) -> l
         return None
     if min(map(len, cells)) <= 8 and any(says_nothing(c, blank) for c in set(cells) if c and len(c) <= 8):
         return None
-    return [c or None for c in cells] if "" in cells else cells[:]
+    return [c or None for c in cells] if "" in cells else cells
 
 
 def _free_text(cell: Any) -> tuple:

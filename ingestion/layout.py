@@ -19,6 +19,7 @@ TITLE_ROWS = 8  # at most so many rows above a table belong to its title block
 HEADING_ROWS = 4
 MAX_RUNS = 2_000  # headings repeated on every page of the longest list stay well below
 MAX_STRIPPED = 120  # columns; wider sheets are not looked at for forms beside each other
+STRETCH = 1_000  # rows of a long sheet that are looked at together
 SMALL_SHEET = 3_000  # rows; in larger ones headings further down must be written like the first ones
 _COLUMN_LETTERS = frozenset(("甲", "乙", "丙", "丁", "A", "B", "C", "栏次", "列次", "栏目", "序号"))
 _COLUMN_NUMBER = re.compile(r"(\d{1,2})(?:=[-\d+*/×÷()]+)?")
@@ -144,10 +145,10 @@ def _runs_of_headings(grid: Grid, recogniser: Recogniser) -> list[tuple[int, int
     seen: set[str] = set()  # headings as written, to look for repeats in long sheets without reading every cell
     long_sheet = len(grid.rows) > SMALL_SHEET
     while row < len(grid.rows):
-        cells = grid.rows[row]
-        if long_sheet and runs and seen.isdisjoint(cells) and not (isinstance(cells[0], str) and "表" in cells[0]):
-            row += 1
+        if long_sheet and runs and (plain_rows := _without_headings(grid.rows[row : row + STRETCH], seen)):
+            row += plain_rows
             continue
+        cells = grid.rows[row]
         if not _is_strong(cells, recogniser) and not _is_strong_with_groups(grid, row, recogniser):
             row += 1
             continue
@@ -176,6 +177,13 @@ def _runs_of_headings(grid: Grid, recogniser: Recogniser) -> list[tuple[int, int
         seen |= {c for r in grid.rows[top : bottom + 1] for c in r if isinstance(c, str) and c.strip()}
         row = bottom + 1
     return runs
+
+
+def _without_headings(rows: list[list[Any]], seen: set[str]) -> int:
+    """How many of these rows, from the first on, hold none of the headings seen before and begin with no title."""
+    if seen.isdisjoint(itertools.chain.from_iterable(rows)) and "表" not in "".join(r[0] for r in rows if type(r[0]) is str):
+        return len(rows)
+    return next((n for n, r in enumerate(rows) if not seen.isdisjoint(r) or (isinstance(r[0], str) and "表" in r[0])), len(rows))
 
 
 def _hits(row: list[Any], recogniser: Recogniser) -> int:
@@ -458,7 +466,14 @@ def _rows_of(table: Table, form: Form, recogniser: Recogniser, end: int) -> list
     group: str | None = None
     ended = False
     rows, add = grid.rows, table.rows.append
+    sorted_to = table.bottom + 1
     for index in range(table.bottom + 1, end):
+        if index < sorted_to:
+            continue
+        if not ended and end - index > STRETCH and _all_ordinary(rows[index : index + STRETCH], lead, special_first, special_last):
+            sorted_to = index + STRETCH
+            table.rows.extend(range(index, sorted_to))
+            continue
         cells = rows[index]
         value = cells[lead] if lead < len(cells) else ""
         # the ordinary row: a key that looks like no label, and more than one or two cells filled
@@ -507,6 +522,18 @@ def _rows_of(table: Table, form: Form, recogniser: Recogniser, end: int) -> list
         add(index)
     tail += _notes_behind(table, lead, mapped, form)
     return tail
+
+
+def _all_ordinary(rows: list[list[Any]], lead: int, special_first: set[str], special_last: set[str]) -> bool:
+    """Whether all of these rows are ordinary: a key as text that looks like no label, and more than one or two cells filled."""
+    if min(map(len, rows)) <= lead:
+        return False
+    keys = [r[lead] for r in rows]
+    if set(map(type, keys)) != {str} or not all(keys) or max(map(len, keys)) > 24:
+        return False
+    if not special_first.isdisjoint(k[0] for k in keys) or not special_last.isdisjoint(k[-1] for k in keys):
+        return False
+    return max(r.count("") for r in rows) + 2 < min(map(len, rows))
 
 
 def _notes_behind(table: Table, lead: int, mapped: set[int], form: Form) -> list[str]:

@@ -17,7 +17,7 @@ from warehouse.settings import Settings, WarehouseError
 
 SECRET, VARIABLE = "pseudonym_key", "WAREHOUSE_PSEUDONYM_KEY"
 BLOCK = 64  # bytes of SHA-256's block
-LARGE = 20_000  # rows
+LARGE = 5_000  # rows asked for at once
 HEX_DIGITS = 32  # 128 bits: no collision among 10^8 households, half the storage of the whole digest
 
 

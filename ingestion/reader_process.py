@@ -73,7 +73,8 @@ def read_here(question: Question, pseudonyms: Pseudonyms) -> Answer:
 
     try:
         # what is far too large is refused by its size alone
-        data = originals.read_path(question.path, pseudonyms.keys) if originals.size_of(question.path) <= 2 * MAX_FILE else None
+        small = originals.size_of(question.path) <= 2 * MAX_FILE
+        data = functools.partial(originals.read_path, question.path, pseudonyms.keys) if small else None
         return Answer(prepare(read_file(question.path, question.name, received_at=question.received_at, data=data), pseudonyms))
     except KeyboardInterrupt:
         raise

@@ -9,6 +9,7 @@ import datetime as dt
 import gc
 import hashlib
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -33,22 +34,27 @@ _recognisers: dict[int, tuple[Contracts, Recogniser]] = {}
 
 def read_file(
     path: Path | str, name: str | None = None, *, received_at: dt.datetime | None = None,
-    contracts: Contracts | None = None, codes: Codes | None = None, data: bytes | None = None,
+    contracts: Contracts | None = None, codes: Codes | None = None, data: Callable[[], bytes] | None = None,
 ) -> FileReading:  # fmt: skip
     """Everything in one file: forms with typed values, each with its findings, or the reason why it can't be read.
 
     ``name`` is the county's own name for the file (default: that of ``path``); it only supports the content.
     ``received_at`` (aware, or UTC) settles years that aren't written and tells weeks that have not come yet.
-    ``data``: the file's bytes, where what lies at ``path`` is not them (a sealed original).
+    ``data`` gives the file's bytes, where what lies at ``path`` is not them (a sealed original).
     Never raises for what a file holds; raises OSError where ``path`` itself can't be opened.
     """
     path = Path(path)
-    size = path.stat().st_size if data is None else len(data)
-    digest = hashlib.sha256(data or b"")
+    held: list[bytes] = []  # emptied by the reader as soon as it has the cells: a long list is large enough without its text
     if data is None:
+        size, digest = path.stat().st_size, hashlib.sha256()
         with path.open("rb") as handle:
             while chunk := handle.read(1 << 20):
                 digest.update(chunk)
+        if size <= MAX_FILE:
+            held.append(path.read_bytes())
+    else:
+        held.append(data())
+        size, digest = len(held[0]), hashlib.sha256(held[0])
     result = FileReading(name or path.name, digest.hexdigest(), size)
     if size > MAX_FILE:
         result.refusal_zh = f"文件超过 {MAX_FILE // 1024**2} MB，请分成几个文件报送。"
@@ -58,7 +64,7 @@ def read_file(
     collecting = gc.isenabled()
     gc.disable()  # millions of cells and not one cycle among them: the collector would only walk them again and again
     try:
-        reader.read(path.read_bytes() if data is None else data)
+        reader.read(held)
     except Refusal as refusal:
         result.refusal_zh = str(refusal)
         result.forms, result.findings, result.ignored_sheets = [], [], []
@@ -100,14 +106,13 @@ class _Reader:
         self.codes = codes
         self.today = today
 
-    def read(self, data: bytes) -> None:
+    def read(self, held: list[bytes]) -> None:
         rejected: list[tuple[str, str]] = []
         found: list[_Found] = []
         sheets = 0
-        for grid in sheets_of(data, rejected):
+        for grid in sheets_of(held.pop(), rejected):
             sheets += 1
             found += self._sheet(grid)
-        del data
         for member, reason in rejected:
             self._rejected_member(member, reason)
         if not found and not self.result.findings and not sheets:

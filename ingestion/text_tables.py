@@ -8,6 +8,7 @@ import operator
 from collections.abc import Iterable
 
 LONG_LIST = 32 * 1024**2  # bytes of text
+PIECE_ROWS = 100_000  # equal texts are kept once among so many
 
 
 def rows_of(data: bytes, encoding: str, delimiter: str, most_columns: int) -> list[list[str]]:
@@ -50,14 +51,14 @@ def _plain_list(data: bytes, encoding: str, delimiter: str, most_columns: int) -
         return None
     import pandas
 
-    frame = pandas.read_csv(
+    rows: list[list[str]] = []
+    with pandas.read_csv(
         io.BytesIO(data), encoding=encoding, sep=delimiter, header=None, names=range(width), index_col=False, dtype=object, na_filter=False,
-        skip_blank_lines=False, engine="c",
-    )  # fmt: skip
-    columns = []
-    for name in range(width):  # each is let go before the next is taken
-        columns.append(frame.pop(name).tolist())
-    return list(map(list, zip(*columns, strict=True)))
+        skip_blank_lines=False, engine="c", chunksize=PIECE_ROWS, low_memory=False,
+    ) as pieces:  # fmt: skip
+        for piece in pieces:
+            rows += map(list, zip(*(piece[name].tolist() for name in piece), strict=True))
+    return rows
 
 
 def decoded(data: bytes) -> str | None:
