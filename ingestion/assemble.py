@@ -43,7 +43,7 @@ class OfOneTable(Sequence):
         return (self._rows[index],)
 
     def __iter__(self) -> Iterator[tuple[int]]:
-        return zip(self._rows)  # noqa: B905  there is but one
+        return zip(self._rows)
 
 
 class Assembly:

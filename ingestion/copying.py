@@ -47,10 +47,11 @@ class Pieces:
     So the database takes the first rows of a long list in while the last ones are still being made into text.
     """
 
-    __slots__ = ("_kept", "_more")
+    __slots__ = ("_kept", "_lost", "_more")
 
     def __init__(self, more: Iterable[Piece] = ()) -> None:
         self._kept: list[Piece] = []
+        self._lost: ReaderLost | None = None
         self._more = iter(more)
 
     def __iter__(self) -> Iterator[Piece]:
@@ -58,12 +59,20 @@ class Pieces:
         at = 0
         while True:
             if at == len(self._kept):
-                following = next(self._more, None)
-                if following is None:
+                if (following := self._next()) is None:
                     return
                 self._kept.append(following)
             yield self._kept[at]
             at += 1
+
+    def _next(self) -> Piece | None:
+        if self._lost:  # whoever asks again must not take what there is for all of it
+            raise self._lost
+        try:
+            return next(self._more, None)
+        except ReaderLost as lost:
+            self._lost = lost
+            raise
 
     def once(self) -> Iterator[Piece]:
         """What was not asked for yet, and not kept: for who only hands it on."""

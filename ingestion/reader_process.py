@@ -129,7 +129,7 @@ class Arriving:
                 yield waiting.popleft()
             else:
                 self._next()
-        if self.lost:
+        if self.lost:  # while nobody was asking
             raise self.lost
 
     def _next(self) -> None:
