@@ -1,0 +1,211 @@
+"""The headings of a sheet: in which rows they stand, one run of them for each table, and what stands above each column."""
+
+from __future__ import annotations
+
+import itertools
+import re
+from typing import Any
+
+from ingestion.containers import Refusal
+from ingestion.grid import Grid, filled, is_empty, plain, squeeze
+from ingestion.recognise import Recogniser
+
+HEADING_ROWS = 4
+MAX_RUNS = 2_000  # headings repeated on every page of the longest list stay well below
+MAX_STRIPPED = 120  # columns; wider sheets are not looked at for forms beside each other
+STRETCH = 1_000  # rows of a long sheet that are looked at together
+SMALL_SHEET = 3_000  # rows; in larger ones headings further down must be written like the first ones
+_COLUMN_LETTERS = frozenset(("甲", "乙", "丙", "丁", "A", "B", "C", "栏次", "列次", "栏目", "序号"))
+_COLUMN_NUMBER = re.compile(r"(\d{1,2})(?:=[-\d+*/×÷()]+)?")
+_YEAR = re.compile(r"(?<!\d)((?:19|20)\d\d)")
+_FIGURE_TEXT = re.compile(r"[-+¥]?\d[\d,]*(?:\.\d+)?(?:[%‰]|[十百千万亿]*[元人户个亩吨家项座处所辆台头只名次])?$")
+
+
+def runs_of_headings(grid: Grid, recogniser: Recogniser) -> list[tuple[int, int]]:
+    runs: list[tuple[int, int]] = []
+    row = 0
+    seen: set[str] = set()  # headings as written, to look for repeats in long sheets without reading every cell
+    long_sheet = len(grid.rows) > SMALL_SHEET
+    while row < len(grid.rows):
+        if long_sheet and runs and (plain_rows := _without_headings(grid.rows[row : row + STRETCH], seen)):
+            row += plain_rows
+            continue
+        cells = grid.rows[row]
+        if not _is_strong(cells, recogniser) and not _is_strong_with_groups(grid, row, recogniser):
+            row += 1
+            continue
+        lowest = runs[-1][1] + 1 if runs else 0
+        reaching = [r1 for (r1, _), (r2, _) in grid.merged if r1 < row <= r2 and lowest <= r1 and row - r1 < HEADING_ROWS]
+        top = min(reaching, default=row)  # a merged heading beside these begins further up
+        while top > lowest and row - top < HEADING_ROWS - 1:
+            if _is_upper(grid, top - 1, recogniser) and not (runs and _looks_like_data(grid, top - 1, row, seen, recogniser)):
+                top -= 1
+            elif top - 1 > lowest and row - top < HEADING_ROWS - 2 and _is_between(grid, top - 1, recogniser):
+                top -= 2
+            else:
+                break
+        bottom = row
+        while bottom + 1 < len(grid.rows) and bottom - top < HEADING_ROWS and _is_lower(grid, top, bottom + 1, recogniser):
+            bottom += 1
+        merged_to = max((r2 for (r1, _), (r2, _) in grid.merged if top <= r1 <= bottom < r2 <= top + HEADING_ROWS), default=bottom)
+        if not any(_has_figures(r) for r in grid.rows[bottom + 1 : merged_to + 1]):
+            bottom = merged_to
+        below = next((r for r in range(bottom + 1, min(bottom + 3, len(grid.rows))) if filled(grid.rows[r])), None)
+        if below is not None and _is_column_numbers(grid.rows[below]):
+            bottom = below
+        runs.append((top, bottom))
+        if len(runs) > MAX_RUNS:
+            raise Refusal("表头重复的次数多得反常，没有读取，请只保留一个表头后报送。")
+        seen |= {c for r in grid.rows[top : bottom + 1] for c in r if isinstance(c, str) and c.strip()}
+        row = bottom + 1
+    return runs
+
+
+def _without_headings(rows: list[list[Any]], seen: set[str]) -> int:
+    """How many of these rows, from the first on, hold none of the headings seen before and begin with no title."""
+    if seen.isdisjoint(itertools.chain.from_iterable(rows)) and "表" not in "".join(r[0] for r in rows if type(r[0]) is str):
+        return len(rows)
+    return next((n for n, r in enumerate(rows) if not seen.isdisjoint(r) or (isinstance(r[0], str) and "表" in r[0])), len(rows))
+
+
+def _hits(row: list[Any], recogniser: Recogniser) -> int:
+    return len({squeeze(c) for c in row if recogniser.is_heading(c)})
+
+
+def _is_strong(row: list[Any], recogniser: Recogniser) -> bool:
+    """Two headings or more, and no figures."""
+    texts = [c for c in row if isinstance(c, str) and c.strip()]
+    years = [c for c in row if _is_year(c)]
+    if len(texts) + len(years) < 2 or not texts or _has_figures(row, but=len(years)) or recogniser.is_label_row(row):
+        return False
+    if years:  # 2018 | 2019 as numbers beside headings
+        return _hits(row, recogniser) + sum(recogniser.is_heading(f"{int(y)}年") for y in years) >= 2
+    hits = _hits(row, recogniser)
+    return hits >= 2 and hits * 3 >= len(texts)
+
+
+def _is_strong_with_groups(grid: Grid, row: int, recogniser: Recogniser) -> bool:
+    """学校数 | 教师数 below 小学 and 中学, where only both together are headings."""
+    if not row or (not is_empty(grid.cell(row, 0)) and grid.cell(row - 1, 0)):
+        return False  # the ordinary row: it has a key
+    columns, groups = filled(grid.rows[row]), filled(grid.rows[row - 1])
+    if len(groups) < 2 or not groups[0] < min(columns, default=0) or _has_figures(grid.rows[row - 1]) or recogniser.is_label_row(grid.rows[row - 1]):
+        return False
+    return _completes(grid, row - 1, row, recogniser)
+
+
+def _has_figures(row: list[Any], but: int = 0) -> bool:
+    """Whether a row has numbers, dates or the like, more than so many."""
+    return sum(not isinstance(c, str) and c is not None for c in row) > but
+
+
+def _is_year(cell: Any) -> bool:
+    return type(cell) in (int, float) and 1900 <= cell <= 2100 and cell == int(cell)
+
+
+def _is_figure_text(text: str) -> bool:
+    """A number kept as text, in any width, with or without its unit; a year may stand in a heading."""
+    key = squeeze(text)
+    return _FIGURE_TEXT.match(key) is not None and not _YEAR.fullmatch(key)
+
+
+def _looks_like_data(grid: Grid, row: int, strong: int, seen: set[str], recogniser: Recogniser) -> bool:
+    """A row right above headings that come again may be the last one of the rows before them."""
+    cells = grid.rows[row]
+    if _hits(cells, recogniser) or any(c in seen for c in cells if isinstance(c, str) and c.strip()):
+        return False
+    if any(r1 == row and c2 > c1 for (r1, c1), (_, c2) in grid.merged):
+        return False
+    return len(filled(cells)) * 2 > len(filled(grid.rows[strong]))
+
+
+def _is_upper(grid: Grid, row: int, recogniser: Recogniser) -> bool:
+    cells = grid.rows[row]
+    texts = [c for c in cells if isinstance(c, str) and c.strip()]
+    if not texts or _has_figures(cells) or recogniser.is_label_row(cells) or any(recogniser.title_in(t) or _is_figure_text(t) for t in texts):
+        return False
+    if any(recogniser.is_signature(t) or recogniser.is_note(t) for t in texts) or any(re.search(r"\d{3}", t) and not recogniser.is_heading(t) for t in texts):
+        return False
+    return _hits(cells, recogniser) >= 1 or (len(texts) >= 2 and not any(w in squeeze(t) for t in texts for w in recogniser.writing["total_words"]))
+
+
+def _is_between(grid: Grid, row: int, recogniser: Recogniser) -> bool:
+    """The row holds names of groups only, and the row above it headings that stand further left."""
+    cells, above = grid.rows[row], filled(grid.rows[row - 1])
+    columns = filled(cells)
+    if not columns or not above or columns[0] <= above[0] or _has_figures(cells) or recogniser.is_label_row(cells):
+        return False
+    return _hits(grid.rows[row - 1], recogniser) >= 1 and _is_upper(grid, row - 1, recogniser)
+
+
+def _is_lower(grid: Grid, top: int, row: int, recogniser: Recogniser) -> bool:
+    """The row carries on the headings above it: a merged heading reaches into it, or it leaves the first column free."""
+    cells = grid.rows[row] if row < len(grid.rows) else []
+    columns = filled(cells)
+    if not columns or _has_figures(cells):
+        return False
+    if any(top <= r1 < row <= r2 for (r1, _), (r2, _) in grid.merged):
+        return True
+    hits = sum(recogniser.is_heading(cells[c]) for c in columns)
+    below_group = columns[0] > min(filled(grid.rows[top]), default=0)
+    if hits and (hits >= 2 or below_group) and hits * 2 >= len(columns):
+        return True
+    if below_group and row - top < HEADING_ROWS - 1 and _is_lower(grid, top, row + 1, recogniser):
+        return True
+    if below_group and _completes(grid, top, row, recogniser):
+        return True
+    # units below their headings
+    return all(squeeze(plain(cells[c])).strip("()") in recogniser.units for c in columns)
+
+
+def _completes(grid: Grid, top: int, row: int, recogniser: Recogniser) -> bool:
+    """户数 | 人数 below 搬迁, without merged cells: with the group to the left above them they are headings."""
+    cells, groups = grid.rows[row], grid.rows[row - 1]
+    columns = filled(cells)
+    if row - 1 < top or not 2 <= len(columns) <= MAX_STRIPPED or any(not isinstance(cells[c], str) or len(cells[c]) > 20 or _is_figure_text(cells[c]) for c in columns):
+        return False
+    named = 0
+    for c in columns:
+        left = next((g for g in range(min(c, len(groups) - 1), -1, -1) if isinstance(groups[g], str) and groups[g].strip()), None)
+        named += left is not None and (recogniser.is_heading(f"{groups[left]}{cells[c]}") or recogniser.is_heading(f"{cells[c]}{groups[left]}"))
+    return named >= 2 and named * 2 >= len(columns)
+
+
+def _is_column_numbers(row: list[Any]) -> bool:
+    """甲 | 1 | 2 | 3=1+2: numbers of the columns, below the headings; tables side by side may begin again."""
+    texts = [squeeze(plain(row[c])).strip("()") for c in filled(row)]
+    found = [_COLUMN_NUMBER.fullmatch(t) for t in texts if t not in _COLUMN_LETTERS]
+    numbers = [int(m.group(1)) for m in found if m]
+    named = len(found) < len(texts)
+    if len(numbers) < len(found) or len(numbers) < (2 if named else 3):
+        return False
+    return all(b == a + 1 or (b == 1 and a > 1) for a, b in itertools.pairwise(numbers))
+
+
+def levels_of(grid: Grid, top: int, bottom: int) -> dict[int, list[str]]:
+    """Headings of each column from the top down; a heading that spans columns stands above each of them."""
+    height = bottom - top + 1
+    width = max((len(r) for r in grid.rows[top : bottom + 1]), default=0)
+    own = [[plain(grid.cell(top + h, c)) for c in range(width)] for h in range(height)]
+    if _is_column_numbers(grid.rows[bottom]):
+        own[-1] = [""] * width
+    spans = [((r1, c1), (r2, c2)) for (r1, c1), (r2, c2) in grid.merged if top <= r1 <= bottom]
+    full = [row[:] for row in own]
+    for (r1, c1), (_r2, c2) in spans:
+        for c in range(c1 + 1, min(c2 + 1, width)):
+            full[r1 - top][c] = full[r1 - top][c] or own[r1 - top][c1]
+    if not any(c2 > c1 for (_, c1), (_, c2) in spans):  # no merges kept (.csv): a group's heading reaches to the next
+        for h in range(height - 1):
+            group = ""
+            for c in range(width):
+                below = any(own[k][c] for k in range(h + 1, height))
+                if own[h][c]:
+                    group = own[h][c] if below else ""
+                elif below and group and not any(own[k][c] for k in range(h)):
+                    full[h][c] = group
+    levels: dict[int, list[str]] = {}
+    for c in range(width):
+        texts = [full[h][c] for h in range(height) if full[h][c]]
+        if texts and any(own[h][c] for h in range(height)):
+            levels[c] = [t for i, t in enumerate(texts) if not i or t != texts[i - 1]]
+    return levels

@@ -1,0 +1,195 @@
+"""The rows below a run of headings: data, totals, subtotals, notes and signatures told apart."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import Any
+
+from ingestion.contracts import Field, Form
+from ingestion.grid import Grid, filled, is_empty, plain, squeeze
+from ingestion.headings import STRETCH
+from ingestion.recognise import Recogniser
+
+_REMARK = re.compile(r"^[*#]|^\d{1,2}[)、.．]|[:,。;，；：]|^.{16,}")
+_PAGE_MARK = re.compile(r"^第\d+页|共\d+页|[转续接][上下]页|^-\d{1,3}-$")
+_GROUP_LABEL = re.compile(r"^(?:[（(]?[一二三四五六七八九十]+[)）]?[、.．]|第[一二三四五六七八九十]+[部类])")
+
+
+@dataclass(slots=True)
+class Column:
+    col: int
+    heading: str
+    levels: list[str]
+    unit: str | None  # money unit or % that the heading names
+    field: Field | None
+
+
+@dataclass(slots=True)
+class Total:
+    row: int  # 0-based
+    label: str
+    group: str | None
+    after: int  # data rows of the table before it
+    grand: bool
+
+
+@dataclass(slots=True)
+class Table:
+    """One run of headings and the data rows below it."""
+
+    grid: Grid
+    top: int  # first and last heading row, 0-based
+    bottom: int
+    columns: list[Column]
+    rows: list[int] = field(default_factory=list)  # data rows, 0-based
+    totals: list[Total] = field(default_factory=list)
+    unit: str = ""  # its own 单位 line, where it has one
+    doubles: dict[str, list[Column]] = field(default_factory=dict)  # field → columns that name it equally well
+
+    def column_of(self, name: str) -> Column | None:
+        return next((c for c in self.columns if c.field is not None and c.field.name == name), None)
+
+    @property
+    def fields(self) -> dict[str, Column]:
+        return {c.field.name: c for c in self.columns if c.field is not None}
+
+
+def sort_rows(table: Table, form: Form, recogniser: Recogniser, end: int) -> list[str]:
+    """Sort the rows below the headings into data rows and totals. Gives the notes and signatures as text."""
+    grid, tail = table.grid, []
+    key = next((c.col for c in table.columns if c.field is form.key), None)
+    first, last = min(c.col for c in table.columns), max(c.col for c in table.columns)
+    mapped = {c.col for c in table.columns if c.field is not None}
+    lead = key if key is not None else min(mapped, default=first)
+    totals = tuple(squeeze(w) for w in recogniser.writing["total_words"])
+    subtotals = tuple(squeeze(w) for w in recogniser.writing["subtotal_words"])
+    special_first = {w[0] for name in ("note_words", "signature_words", "reason_heading", "total_words", "subtotal_words", "attachment_words", "continuation_words") for w in recogniser.writing[name] if w}
+    special_first |= set("（(一二三四五六七八九十第 \u3000\t\n")
+    special_last = set("计表账)）:： \u3000\n")
+    groups = {squeeze(label) for f in form.fields for labels in f.values.values() for label in labels}
+    group: str | None = None
+    ended = False
+    rows, add = grid.rows, table.rows.append
+    sorted_to = table.bottom + 1
+    for index in range(table.bottom + 1, end):
+        if index < sorted_to:
+            continue
+        if not ended and end - index > STRETCH and _all_ordinary(rows[index : index + STRETCH], lead, special_first, special_last):
+            sorted_to = index + STRETCH
+            table.rows.extend(range(index, sorted_to))
+            continue
+        cells = rows[index]
+        value = cells[lead] if lead < len(cells) else ""
+        # the ordinary row: a key that looks like no label, and more than one or two cells filled
+        if not ended and (
+            (type(value) is str and value and len(value) <= 24 and value[0] not in special_first and value[-1] not in special_last)
+            or (type(value) is not str and value is not None)
+        ) and cells.count("") + 2 < len(cells):
+            add(index)
+            continue
+        within = [c for c in filled(cells) if first <= c <= last]
+        if not within:
+            if outside := [plain(cells[c]) for c in filled(cells)]:
+                tail.extend(outside)
+            continue
+        texts = [plain(cells[c]) for c in within]
+        start = texts[0]
+        if any(recogniser.is_signature(t) for t in texts[:2]):
+            tail.extend(plain(cells[c]) for c in filled(cells))
+            ended = True
+            continue
+        if recogniser.is_note(start):
+            tail.extend(texts)
+            ended = True
+            continue
+        label = _total_label(cells, within, lead, totals + subtotals)
+        if label is not None:
+            bare = squeeze(label)
+            named = re.sub("|".join(map(re.escape, totals + subtotals)), "", bare).strip(":、()")
+            grand = any(w in bare for w in totals) and named not in groups
+            table.totals.append(Total(index, label, None if grand else named or group, len(table.rows), grand))
+            continue
+        if form.key.codes == "identifier" and within[0] == lead and _is_group_line(start) and not any(ch.isascii() and ch.isalnum() for ch in start):
+            group = _GROUP_LABEL.sub("", squeeze(start)).strip(":")
+            if len(within) > 1:  # 一、广东省财政 with the figures of the group
+                table.totals.append(Total(index, start, group, len(table.rows), grand=False))
+                continue
+        if len(within) == 1 and _is_lone_text(cells[within[0]], within[0] == key, form, recogniser):
+            tail.append(start)
+            group = _GROUP_LABEL.sub("", squeeze(start)).strip(":") if not ended else group
+            continue
+        if ended and len(within) <= 2:
+            tail.extend(texts)
+            continue
+        if not mapped.intersection(within):
+            continue
+        add(index)
+    tail += _notes_behind(table, lead, mapped, form)
+    return tail
+
+
+def _all_ordinary(rows: list[list[Any]], lead: int, special_first: set[str], special_last: set[str]) -> bool:
+    """Whether all of these rows are ordinary: a key as text that looks like no label, and more than one or two cells filled."""
+    if min(map(len, rows)) <= lead:
+        return False
+    keys = [r[lead] for r in rows]
+    if set(map(type, keys)) != {str} or not all(keys) or max(map(len, keys)) > 24:
+        return False
+    if not special_first.isdisjoint(k[0] for k in keys) or not special_last.isdisjoint(k[-1] for k in keys):
+        return False
+    return max(r.count("") for r in rows) + 2 < min(map(len, rows))
+
+
+def _notes_behind(table: Table, lead: int, mapped: set[int], form: Form) -> list[str]:
+    """Remarks below the last row that no word marks as such (①含高新区): a text alone where a name could stand. Taken off the rows."""
+    rows, notes = table.grid.rows, []
+    if form.key.codes not in (None, "identifier") or not any(len(mapped.intersection(filled(rows[r]))) > 1 for r in table.rows[:50]):
+        return notes
+    while table.rows:
+        cells = rows[table.rows[-1]]
+        if filled(cells) != [lead] or not isinstance(cells[lead], str) or not _REMARK.search(squeeze(cells[lead])):
+            break
+        if cells[lead] and table.totals and table.totals[-1].row > table.rows[-1]:
+            break
+        notes.append(plain(cells[lead]))
+        table.rows.pop()
+    return notes[::-1]
+
+
+def _is_group_line(text: str) -> bool:
+    return _GROUP_LABEL.match(squeeze(text)) is not None
+
+
+def _total_label(cells: list[Any], within: list[int], lead: int, words: tuple[str, ...]) -> str | None:
+    """The label of a 合计 or 小计 row: in the key's column, or before it where the key is blank."""
+    for c in within:
+        if c > lead and not is_empty(cells[lead] if lead < len(cells) else ""):
+            return None
+        if isinstance(cells[c], str):
+            text = re.sub(r"\([^()]*\)$", "", squeeze(cells[c])).strip(":")
+            if text in words or (len(text) <= 14 and text.endswith(words)) or (len(text) <= 14 and text.startswith(words)):
+                return plain(cells[c])
+            if c >= lead:
+                return None
+    return None
+
+
+def _is_lone_text(cell: Any, in_key: bool, form: Form, recogniser: Recogniser) -> bool:
+    """A single text in a row that is a heading of a group, a title or a remark, and not a row with just its key."""
+    if not isinstance(cell, str):
+        return False
+    if _PAGE_MARK.search(squeeze(cell)):
+        return True
+    if not in_key:
+        return not any(ch.isdigit() for ch in cell) or len(cell) > 20
+    key = squeeze(cell)
+    if is_title(cell, recogniser) or _GROUP_LABEL.match(key) or len(key) > 30 or key.endswith(":"):
+        return True
+    return form.key.codes == "identifier" and not any(ch.isascii() and ch.isalnum() for ch in key)
+
+
+def is_title(text: str, recogniser: Recogniser) -> bool:
+    key = squeeze(text)
+    words = (*recogniser.writing["continuation_words"], *recogniser.writing["attachment_words"])
+    return recogniser.title_in(text) is not None or any(w in key for w in words) or key.endswith(("报表", "台账", "明细表", "进展表"))
