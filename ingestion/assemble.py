@@ -9,15 +9,18 @@ from operator import itemgetter
 from types import NoneType
 from typing import Any
 
+from ingestion.checks.subject import UNTOLD_ZH
 from ingestion.contracts import Field, Form
 from ingestion.convert import Converted, Converter, Problem, mask
 from ingestion.grid import a1, filled, is_empty, plain, squeeze
 from ingestion.groups import Group, groups_of
 from ingestion.layout import Segment
-from ingestion.model import Block, ColumnSource, Finding, FormReading, TotalRow
+from ingestion.model import Block, ColumnSource, Finding, FormReading, Told, TotalRow
 from ingestion.recognise import PERCENT, Recogniser
 from ingestion.table_rows import Column, Table
 
+Made = dict[tuple[int, str, str], dict[str, str]]
+MOST_SHARED = 10_000
 MEASURED = ("stock", "cumulative", "flow", "constant", "declared")
 
 
@@ -33,6 +36,7 @@ class Assembly:
         self.totals: list[TotalRow] = []
         self.missing: list[Field] = []
         self._faults: list[Finding] = []
+        self._told = Told()
         known = (*recogniser.writing["known_extra_columns"],)
         self._known_extras = {squeeze(w) for w in known}
         self._reasons = {squeeze(w) for w in recogniser.writing["reason_heading"]}
@@ -53,6 +57,9 @@ class Assembly:
             self._drop_rows()
         elif not self.missing:
             self.reading.findings += sorted(self._faults, key=lambda f: (f.row_no or 0))
+            self.reading.findings += [
+                self._finding(rule, UNTOLD_ZH.format(zh=self.form.by_name[name].zh, number=number), field=name) for rule, name, number in self._told.untold()
+            ]
 
     # Columns
 
@@ -363,6 +370,8 @@ class Assembly:
                     if v is None and (group.rows[i][number], column.col) in unresolved:
                         faults[i] = Problem("GEN-REQ" if f.required else "GEN-TYPE", "公式没有计算结果", "请用 Excel 打开并保存一次，使公式得出结果，或直接填数")
             for i, problem in faults.items():
+                if self._told.enough(problem.rule, f.name):
+                    continue
                 written = plain(cells[f.name][i])
                 shown = mask(written) if f.personal and written else written
                 given = f"“{shown}”" if shown else "空白"
@@ -413,12 +422,9 @@ class Assembly:
     def _texts(self, converted: dict[str, Converted], count: int) -> None:
         texts: list[dict[str, str] | None] = [None] * count
         for name, result in converted.items():
+            made: Made = {}
             for i, text in result.texts.items():
-                row = texts[i]
-                if row is None:
-                    texts[i] = {name: text}
-                else:
-                    row[name] = text
+                texts[i] = _with(texts[i], name, text, made)
         self.reading.source_text += texts
 
     def _reasons_and_extras(self, group: Group) -> None:
@@ -428,7 +434,7 @@ class Assembly:
         for number, table in enumerate(group.tables):
             rows = table.grid.rows
             for column in table.columns:
-                heading = squeeze(column.heading)
+                heading, made = squeeze(column.heading), {}
                 if column.field is not None or heading == "序号":
                     continue
                 for i, r in enumerate(group.rows):
@@ -440,7 +446,7 @@ class Assembly:
                     else:
                         kept = extras[i] or {}
                         heading_kept = column.heading if column.heading not in kept else f"{column.heading}（第{a1(1, column.col)[:-1]}列）"
-                        extras[i] = {**kept, heading_kept: plain(cell)}
+                        extras[i] = _with(extras[i], heading_kept, plain(cell), made)
         self.reading.change_reason += reasons
         self.reading.extra += extras
 
@@ -485,3 +491,16 @@ class Assembly:
         reading.values = {name: [] for name in reading.values}
         reading.sheet_row, reading.block_no, reading.source_text, reading.change_reason, reading.extra = [], [], [], [], []
         self.totals.clear()
+
+
+def _with(before: dict[str, str] | None, name: str, text: str, made: Made) -> dict[str, str]:
+    """A row's texts with one more. Rows that say the same share a dictionary: a million of their own take more than all cells.
+
+    ``made``: what was given in this column; all of ``before`` must be older than it.
+    """
+    found = made.get((id(before), name, text))
+    if found is None:
+        found = {**before, name: text} if before else {name: text}
+        if len(made) < MOST_SHARED:
+            made[id(before), name, text] = found
+    return found

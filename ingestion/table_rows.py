@@ -71,14 +71,16 @@ def sort_rows(table: Table, form: Form, recogniser: Recogniser, end: int) -> lis
     group: str | None = None
     ended = False
     rows, add = grid.rows, table.rows.append
-    sorted_to = table.bottom + 1
+    sorted_to = looked_to = table.bottom + 1
     for index in range(table.bottom + 1, end):
         if index < sorted_to:
             continue
-        if not ended and end - index > STRETCH and _all_ordinary(rows[index : index + STRETCH], lead, special_first, special_last):
-            sorted_to = index + STRETCH
-            table.rows.extend(range(index, sorted_to))
-            continue
+        if not ended and index >= looked_to and end - index > STRETCH:
+            looked_to = index + STRETCH
+            if _all_ordinary(rows[index:looked_to], lead, special_first, special_last):
+                sorted_to = looked_to
+                table.rows.extend(range(index, sorted_to))
+                continue
         cells = rows[index]
         value = cells[lead] if lead < len(cells) else ""
         # the ordinary row: a key that looks like no label, and more than one or two cells filled

@@ -41,3 +41,4 @@ def check_form(reading: FormReading, totals: list[TotalRow], form: Form, codes: 
         check = KINDS.get(rule.check)
         if check and not (reading.empty and rule.check not in ("complete", "unique_in_year")):
             check(subject, rule)
+    subject.tell_the_rest()

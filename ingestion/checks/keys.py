@@ -41,6 +41,8 @@ def check_unique(subject: Subject, rule: Rule) -> None:
 def _report_repeated(subject: Subject, rule: Rule, name: str, values: Sequence[Any] | None = None, names: str | None = None) -> None:
     zh = names or subject.form.by_name[name].zh
     for i, first in repeated(list(values if values is not None else subject.column(name))):
+        if subject.told.enough(rule.id, name):
+            continue
         message = (
             f"第{subject.reading.sheet_row[i]}行“{zh}”“{subject.given(i, name)}”与第{subject.reading.sheet_row[first]}行重复，"
             f"{subject.failed(rule)}。"

@@ -49,6 +49,8 @@ def check_row(subject: Subject, rule: Rule) -> None:
             field = rule.definition.get("field") or failure.field
             if field not in named:
                 named.add(field)
+                if subject.told.enough(rule.id, field):
+                    continue
                 _report(subject, rule, i, field, failure, row)
 
 
@@ -164,7 +166,7 @@ def check_declared(subject: Subject, rule: Rule) -> None:
             scale = subject.scale(i, name)
             printed = number_in(subject.source_text(i, name) or "")
             digit = Decimal(1).scaleb(min(0, printed.as_tuple().exponent)) if printed is not None else Decimal(0)
-            if abs(Decimal(declared) - ours) > digit * scale / 2 + _NOISE:
+            if abs(Decimal(declared) - ours) > digit * scale / 2 + _NOISE and not subject.told.enough(rule.id, name):
                 _report_declared(subject, rule, i, name, ratio, ours, declared, scale, digit)
 
 
@@ -190,7 +192,7 @@ def check_id_number(subject: Subject, rule: Rule) -> None:
     born_by = subject.context["as_of_date"] or dt.date.max
     numbers = subject.column(name)
     for i in identity.suspects(numbers, provinces, born_by):
-        if what := identity.fault(numbers[i], provinces, born_by):
+        if (what := identity.fault(numbers[i], provinces, born_by)) and not subject.told.enough(rule.id, name):
             zh = subject.form.by_name[name].zh
             message = f"{subject.row_name(i)}“{zh}”{subject.given(i, name)}{_IDENTITY_FAULTS[what]}，{subject.failed(rule)}。"
             subject.add(rule, message, row=i, field=name)

@@ -13,10 +13,11 @@ from typing import Any
 
 from ingestion.contracts import Field, Form, Rule
 from ingestion.identity import masked
-from ingestion.model import Block, Finding, FormReading, TotalRow
+from ingestion.model import Block, Finding, FormReading, Told, TotalRow
 from ingestion.reference import Codes
 from ingestion.rule_words import how_to_mend
 
+UNTOLD_ZH = "“{zh}”另有{number}处同样的错误，没有逐一列出。请先按已标出的各处改正全列，再重新报送。"
 HALF_A_FEN = Decimal("0.005")  # sums of figures that a workbook keeps as binary fractions differ below this
 _NUMBER = re.compile(r"[-+]?\d[\d,]*(?:\.\d+)?(?:[eE][-+]?\d+)?|[-+]?\.\d+")
 _SCALE_NAMES = {Decimal(1): "元", Decimal(1000): "千元", Decimal(10000): "万元", Decimal(100000000): "亿元"}
@@ -35,6 +36,7 @@ class Subject:
     def __init__(self, reading: FormReading, totals: list[TotalRow], form: Form, codes: Codes):
         self.reading, self.totals, self.form, self.codes = reading, totals, form, codes
         self.rows = reading.rows
+        self.told = Told()
         self._nothing: list[Any] = [None] * self.rows
         self._blocks: dict[int, Block] = {b.number: b for b in reading.blocks}
         self.at_fault: dict[str, set[int]] = defaultdict(set)  # rows whose cell reading already found at fault
@@ -220,6 +222,13 @@ class Subject:
                 **(place | more),
             )
         )
+
+    def tell_the_rest(self) -> None:
+        """One finding for all faults of a kind that have none of their own."""
+        rules = {r.id: r for r in self.form.rules}
+        for rule_id, field, number in self.told.untold():
+            zh = self.form.by_name[field].zh if field else self.form.zh
+            self.add(rules.get(rule_id) or self.general(rule_id), UNTOLD_ZH.format(zh=zh, number=number), field=field, advice="")
 
     @functools.cache  # noqa: B019 - a subject lives as long as the check of its form
     def advice(self, rule_id: str) -> str:

@@ -29,7 +29,7 @@ from tests.unit.reading_files import COP03, RECEIVED, cop03, csv_bytes, head
 
 LONG = bool(os.environ.get("WAREHOUSE_LONG"))
 ROUNDS = 170 if LONG else 5  # of each of the mutations below
-SECONDS = 20
+SECONDS = 20  # of processor time
 MEGABYTES = 512
 
 
@@ -105,9 +105,9 @@ def test_tables_out_of_order(tmp_path, change):
         change(sheet, rng)
         path = tmp_path / f"报表.{style.kind}"
         path.write_bytes(layouts.as_bytes({"Sheet1": sheet}, style))
-        began = time.monotonic()
+        began = time.process_time()
         sound(read_file(path, received_at=RECEIVED))
-        assert time.monotonic() - began < SECONDS, seed
+        assert time.process_time() - began < SECONDS, seed
 
 
 # What happens to bytes
@@ -256,8 +256,8 @@ def test_a_file_of_fifty_megabytes(tmp_path):
     line = csv_bytes([["单位采购", "12,345.67", "100", "备注文字"]])
     path = tmp_path / "大.csv"
     path.write_bytes(csv_bytes([*head(), [*COP03, "备注"]]) + line * (50 * 1024**2 // len(line)))
-    (answer,) = apart([path], megabytes=2048)  # 1.2 million rows, each with a finding: some 1.3 GB
-    assert answer["sound"], answer
+    (answer,) = apart([path])  # 1.2 million rows, each of them with a fault
+    assert answer["sound"] and not answer["refusal"], answer
 
 
 def apart(files: list[Path], megabytes: int = MEGABYTES) -> list[dict]:
@@ -280,11 +280,11 @@ def _child() -> None:
     used = int(re.search(r"VmSize:\s+(\d+)", Path("/proc/self/status").read_text()).group(1)) * 1024
     resource.setrlimit(resource.RLIMIT_AS, (used + int(sys.argv[1]) * 1024**2,) * 2)
     for name in sys.argv[2:]:
-        began, answer = time.monotonic(), {"file": name, "refusal": None}
+        began, answer = time.process_time(), {"file": name, "refusal": None}
         try:
             result = read_file(Path(name), received_at=RECEIVED)
             sound(result)
             answer |= {"sound": True, "refusal": result.refusal_zh}
         except BaseException as error:
             answer |= {"sound": False, "error": f"{type(error).__name__}: {error}"[:300]}
-        print(json.dumps(answer | {"seconds": round(time.monotonic() - began, 2)}), flush=True)
+        print(json.dumps(answer | {"seconds": round(time.process_time() - began, 2)}), flush=True)
