@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import io
 import json
@@ -122,11 +123,16 @@ class Stack:
     def api(self, login: str = "admin") -> AirflowApi:
         return AirflowApi(f"http://127.0.0.1:{self.ports['AIRFLOW']}", login, self.secrets[f"AIRFLOW_{login.upper()}_PASSWORD"])
 
-    def page(self, path: str) -> tuple[int, str]:
-        """(status, text) of a page of the web server."""
+    def page(self, path: str, login: str | None = None) -> tuple[int, str]:
+        """(status, text) of a page of the web server, asked for by `name:password`, as a rule by the reader of .env."""
         opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+        request = urllib.request.Request(f"http://127.0.0.1:{self.ports['WEB']}{path}")
+        if login is None:
+            login = f"reader:{self.secrets['WEB_READER_PASSWORD']}"
+        if login:
+            request.add_header("Authorization", f"Basic {base64.b64encode(login.encode()).decode()}")
         try:
-            with opener.open(f"http://127.0.0.1:{self.ports['WEB']}{path}", timeout=20) as answer:
+            with opener.open(request, timeout=20) as answer:
                 return answer.status, answer.read().decode()
         except urllib.error.HTTPError as error:
             return error.code, ""

@@ -19,7 +19,10 @@ import pytest
 from compose_stack import HOME, IMAGE, Stack, clean_clone, make_env, make_images, missing_engine, service_of
 from cryptography.hazmat.primitives.asymmetric import ed25519
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
+from superset_client import Superset
 
+from bi.dashboards import pages
+from bi.datasets import identity
 from demo.generate import write_demo
 from tests.faults.fault_bench import differences, marts
 from warehouse import database
@@ -182,6 +185,25 @@ def test_a_week_goes_from_the_inbox_to_published_marts_and_pages(stack, demo, se
     assert versions == ("first",)
 
 
+def test_pages_are_for_those_who_log_in(stack, clone):
+    page = "/quality/index.html"
+    for login in ("", "reader:guess", "reader:", ":"):
+        for closed in ("/", page, "/quality/", "/brief/"):
+            assert stack.page(closed, login) == (401, ""), (login, closed)
+    assert stack.page("/up", "")[0] == 200  # whether it is well, anybody may ask
+    assert stack.page(page)[0] == 200
+
+    # another auditor, as docs/deploy.md says; nothing is started again
+    line = subprocess.run(["openssl", "passwd", "-6", "-salt", "abcdefgh", "her own words"], capture_output=True, text=True, check=True).stdout
+    assert stack.page(page, "li:her own words")[0] == 401
+    with (clone / "deploy" / "readers" / "htpasswd").open("a", encoding="utf-8") as known:
+        known.write(f"li:{line}")
+    assert stack.page(page, "li:her own words")[0] == 200
+    assert stack.page(page, "li:guess")[0] == 401
+    make_env(clone)
+    assert stack.page(page, "li:her own words")[0] == stack.page(page)[0] == 200
+
+
 def test_a_drop_with_a_list_that_cannot_be_followed_is_set_aside_from_one_volume_to_another(stack):
     script = f"mkdir {HOME}/inbox/.faulty && echo nonsense > {HOME}/inbox/.faulty/arrivals.csv && mv {HOME}/inbox/.faulty {HOME}/inbox/faulty"
     stack.execute("airflow-scheduler", "sh", "-c", script)
@@ -235,6 +257,44 @@ def test_an_upgrade_and_the_way_back(stack, clone, demo, settings):
     assert stack.ledger() == ledger
     assert differences(published(stack), before) == []
     stack.execute("airflow-scheduler", "warehouse", "verify")
+
+
+def test_the_dashboards_show_what_the_marts_say(stack, demo):
+    stack.compose("--profile", "bi", "build", "bi")
+    stack.compose("--profile", "bi", "up", "-d", "bi")
+    stack.wait_until_healthy()
+    (server,) = (c for c in stack.containers() if service_of(c) == "bi")
+    assert server["HostConfig"]["CapDrop"] == ["ALL"] and server["HostConfig"]["Memory"] > 0
+    assert stack.execute("bi", "id", "-u").strip() == "10001"
+
+    superset = Superset(f"http://127.0.0.1:{stack.ports['BI']}")
+    admin = superset.login("admin", stack.secrets["BI_ADMIN_PASSWORD"])
+    assert superset.ids(admin, "dashboard").keys() == {identity("dashboard", page.slug) for page in pages()}
+    charts = superset.ids(admin, "chart")
+    assert charts.keys() == {chart.uuid for page in pages() for chart in page.charts}
+
+    chart = next(c for p in pages() if p.slug == "employment" for c in p.charts if c.title == "各县外出务工占2019年比例")
+    expected = dict(stack.rows(
+        "select c.county_name, sum(f.employed_away)::float / sum(f.employed_away_2019) from marts.fct_employment_weekly f "
+        f"join marts.dim_county c using (county_code) where f.week = '{demo.weeks[-1]}' group by 1"
+    ))  # fmt: skip
+    assert len(expected) == 3
+
+    def shown(session) -> dict[str, float]:
+        answer = session.get(f"{superset.address}/api/v1/chart/{charts[chart.uuid]}/data/", timeout=120)
+        assert answer.ok, answer.text[:500]
+        return {row["county_label"]: row[chart.measures[0].label] for row in answer.json()["result"][0]["data"]}
+
+    assert shown(admin) == pytest.approx(expected)
+    # a county's reader, as docs/deploy.md says
+    code, name = stack.rows("select county_code, county_name from marts.dim_county order by 1 limit 1")[0]
+    password = stack.execute("bi", "python", "-m", "bi.access", "user", "xian", "--county", code).strip().splitlines()[-1]
+    assert shown(superset.login("xian", password)) == pytest.approx({name: expected[name]})
+
+    said = stack.compose("logs", "--no-color", "bi", "bi-prepare")
+    assert "Everything is up" in said
+    for secret in (*stack.secrets.values(), password):
+        assert secret not in said
 
 
 def test_a_county_delivers_by_sftp_into_its_own_folder_only(clone, stack, tmp_path):
