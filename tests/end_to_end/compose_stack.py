@@ -97,6 +97,11 @@ class Stack:
             return []
         return json.loads(subprocess.run(["docker", "inspect", *numbers], capture_output=True, check=True).stdout)
 
+    def copy(self, service: str, path: str, folder: Path) -> None:
+        """A file or folder out of the service's container."""
+        number = next(c["Id"] for c in self.containers() if service_of(c) == service)
+        subprocess.run(["docker", "cp", f"{number}:{path}", str(folder)], check=True, capture_output=True)
+
     def wait_until_healthy(self, seconds: float = PATIENCE) -> None:
         """What `up --wait` does in newer versions: every container runs and is healthy, one-shot ones ended with 0."""
         until = time.monotonic() + seconds
@@ -116,9 +121,10 @@ class Stack:
         lines = (self.folder / ".env").read_text(encoding="utf-8").splitlines()
         return dict(line.split("=", 1) for line in lines if line and not line.startswith("#"))
 
-    def connect(self) -> psycopg.Connection:
-        password = self.secrets["WAREHOUSE_DB_PASSWORD"]
-        return psycopg.connect(f"postgresql://warehouse:{password}@127.0.0.1:{self.ports['POSTGRES']}/warehouse", autocommit=True)
+    def connect(self, name: str = "warehouse") -> psycopg.Connection:
+        """To the database ``warehouse`` or ``airflow``, as the user that owns it."""
+        password = self.secrets[f"{name.upper()}_DB_PASSWORD"]
+        return psycopg.connect(f"postgresql://{name}:{password}@127.0.0.1:{self.ports['POSTGRES']}/{name}", autocommit=True)
 
     def api(self, login: str = "admin") -> AirflowApi:
         return AirflowApi(f"http://127.0.0.1:{self.ports['AIRFLOW']}", login, self.secrets[f"AIRFLOW_{login.upper()}_PASSWORD"])

@@ -13,6 +13,7 @@ import subprocess
 import sys
 import time
 import urllib.error
+import urllib.request
 from pathlib import Path
 
 import pytest
@@ -24,6 +25,7 @@ from superset_client import Superset
 from bi.dashboards import pages
 from bi.datasets import identity
 from demo.generate import write_demo
+from tests.end_to_end.personal_scan import Persons, in_files, in_tables
 from tests.faults.fault_bench import differences, marts
 from warehouse import database
 
@@ -183,6 +185,34 @@ def test_a_week_goes_from_the_inbox_to_published_marts_and_pages(stack, demo, se
     with stack.connect() as connection:
         (versions,) = zip(*connection.execute("select distinct code_version from store.publication").fetchall(), strict=True)
     assert versions == ("first",)
+
+
+def test_airflow_keeps_nothing_personal(stack, demo, tmp_path):
+    persons = Persons(demo)
+
+    def found(name: str) -> list[str]:
+        (copied := tmp_path / name).mkdir()
+        stack.copy("airflow-scheduler", f"{HOME}/logs", copied)
+        (copied / "services.log").write_text(stack.compose("logs", "--no-color"), encoding="utf-8")
+        with stack.connect("airflow") as connection:
+            return in_tables(connection, persons, ("public",)) + in_files([copied], persons)
+
+    assert found("before") == []
+    # what was looked through is what tasks left behind …
+    with stack.connect("airflow") as connection:
+        (handed_on,) = connection.execute("select count(*) from xcom where dag_id = 'receive_and_load' and task_id = 'load_files'").fetchone()
+    (log, *_) = sorted((tmp_path / "before" / "logs").glob("dag_id=receive_and_load/*/task_id=load_files/**/*.log"))
+    assert handed_on >= 2 and log.stat().st_size > 0
+    # … and a person there would be found
+    name, number = min(persons.names), min(persons.numbers)
+    run = stack.api().runs("receive_and_load", 1)[0]["dag_run_id"]
+    body = {"key": "planted", "value": {"who": name, "id": number}, "map_index": -1}
+    stack.api()._send("POST", f"/api/v2/dags/receive_and_load/dagRuns/{urllib.request.quote(run, safe='')}/taskInstances/scan/xcomEntries", body)
+    line = json.dumps({"event": f"row of {name}", "id": number})
+    stack.execute("airflow-scheduler", "sh", "-c", f"cat >> '{HOME}/logs/{log.relative_to(tmp_path / 'before' / 'logs')}'", stdin=line.encode())
+    seen = found("after")
+    assert {f"public.xcom: {name}", f"public.xcom: {number}"} <= set(seen)
+    assert {name, number} <= {word.rpartition(": ")[2] for word in seen if log.name in word}
 
 
 def test_pages_are_for_those_who_log_in(stack, clone):

@@ -17,7 +17,12 @@ import psycopg
 import pytest
 from fault_bench import Site, differences, faults_of, state
 
+from demo.generate import write_demo
+from tests.end_to_end.personal_scan import Persons, in_files, in_tables, of_home
+from warehouse.airflow_services import AirflowServices
 from warehouse.embedded import EmbeddedServer
+from warehouse.roles import SCHEMAS
+from warehouse.run import SEED
 from warehouse.settings import Settings
 
 LONG = bool(os.environ.get("WAREHOUSE_LONG"))
@@ -86,6 +91,16 @@ class Airflow:
         return None
 
 
+def personal_data_of(settings: Settings, folder: Path) -> list[str]:
+    """Who of the demonstration is found in a table of the warehouse or of Airflow, or in a file of the home."""
+    persons = Persons(write_demo(folder / "again", WEEKS, SEED, counties=12, processes=1))
+    server, found = EmbeddedServer(settings), in_files([f for f in of_home(settings) if f.name != "demo"], persons)
+    for url, schemas in ((server.url(), SCHEMAS), (AirflowServices(settings).database_url(), ("public",))):
+        with psycopg.connect(url) as connection:
+            found += in_tables(connection, persons, schemas)
+    return found
+
+
 def test_killed_tasks_workers_and_scheduler_change_nothing(tmp_path):
     tmp_path.chmod(0o755)
     home = tmp_path / "airflow-home"
@@ -121,6 +136,7 @@ def test_killed_tasks_workers_and_scheduler_change_nothing(tmp_path):
         assert len(want["marts.fct_employment_weekly"]) > 100 and len(want["ledger"]) == 2
         assert differences(have, want) == []
         assert faults_of(sites[0]) == []
+        assert personal_data_of(settings, tmp_path) == []
     finally:
         for each in (settings, reference):
             EmbeddedServer(each).stop()
