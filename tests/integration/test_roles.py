@@ -12,6 +12,7 @@ from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict
 from small_city import COUNTIES, WHOLE, make
 
+from bi import login
 from ingestion.contracts import contracts
 from tests.integration import role_matrix
 from tests.integration.logins import STRANGER, logins
@@ -190,7 +191,7 @@ def test_an_ordinary_owner_with_createrole_runs_everything(server, tmp_path, tmp
     """The whole cycle, from the first migration on, with a login that owns the database and may create roles, and no more."""
     from small_city import _publish, write_week
 
-    name, owner, worker = f"owned_{os.getpid()}", f"owner_{os.getpid()}", f"worker_{os.getpid()}"
+    name, owner, worker, dashboards = (f"{what}_{os.getpid()}" for what in ("owned", "owner", "worker", "dashboards"))
     address = conninfo_to_dict(server)
     with psycopg.connect(server, autocommit=True) as admin:
         admin.execute(f"create role {owner} login createrole password 'owner'")
@@ -213,9 +214,17 @@ def test_an_ordinary_owner_with_createrole_runs_everything(server, tmp_path, tmp
                 _publish(connection, working, [write_week(tmp_path / "w24", 24, counties=[WHOLE], payouts=6)], "2020-W24")
                 with roles.acting(connection, roles.AUDITOR):
                     assert connection.execute("select max(publication_id) from store.publication").fetchone()[0] == 2
+            # the dashboards' logins and database, made once and again at every later start
+            admin.execute(f"alter role {owner} createdb")
+            addresses = login.prepare(settings, dashboards)
+            assert login.prepare(settings, dashboards) == addresses
+            for place, table in zip(addresses, ("marts.fct_employment_weekly", "pg_tables"), strict=True):
+                with psycopg.connect(place) as connection:
+                    assert connection.execute(f"select count(*) from {table}").fetchone()[0] > 0
         finally:
-            admin.execute(f"drop database {name} with (force)")
-            for role in (worker, owner):
+            for each in (dashboards, name):
+                admin.execute(f"drop database if exists {each} with (force)")
+            for role in (worker, login.READER.format(name), login.OWNER.format(name), owner):
                 admin.execute(f"drop role if exists {role}")
 
 
