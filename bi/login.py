@@ -52,7 +52,10 @@ def _reading(connection: psycopg.Connection, name: str) -> None:
     """What the reading login may do: read `bi` and `marts`, for a minute a query. Nothing is written, nothing else is seen."""
     reader = sql.Identifier(name)
     if connection.execute("select true from pg_roles where rolname = %s", [GROUP]).fetchone():
-        connection.execute(sql.SQL("grant {} to {}").format(sql.Identifier(GROUP), reader))
+        try:
+            connection.execute(sql.SQL("grant {} to {}").format(sql.Identifier(GROUP), reader))
+        except psycopg.errors.InsufficientPrivilege as error:  # another database of the server made the group first
+            raise WarehouseError(f"{name} may not become a member of {GROUP} here; have an administrator give the warehouse's login {GROUP} with admin option.") from error
     for schema in READABLE:
         where = sql.Identifier(schema)
         connection.execute(sql.SQL("grant usage on schema {} to {}").format(where, reader))

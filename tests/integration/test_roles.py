@@ -187,7 +187,7 @@ def test_migrating_twice_grants_nothing_new(city):
 # A server of one's own, where the login is no superuser
 
 
-def test_an_ordinary_owner_with_createrole_runs_everything(server, tmp_path, tmp_path_factory):
+def test_an_ordinary_owner_with_createrole_runs_everything(server, template, tmp_path):
     """The whole cycle, from the first migration on, with a login that owns the database and may create roles, and no more."""
     from small_city import _publish, write_week
 
@@ -197,7 +197,7 @@ def test_an_ordinary_owner_with_createrole_runs_everything(server, tmp_path, tmp
         admin.execute(f"create role {owner} login createrole password 'owner'")
         admin.execute(f"create database {name} owner {owner}")
         # other databases of the server made the groups first: an owner is then given them by an administrator
-        admin.execute(f"grant {', '.join(roles.ACTED)} to {owner} with admin option")
+        admin.execute(f"grant {', '.join([*roles.ACTED, login.GROUP])} to {owner} with admin option")
         try:
             settings = replace(database_settings(), home=tmp_path / "home", url=f"postgresql://{owner}:owner@{address['host']}:{address['port']}/{name}")
             database.start(settings)
