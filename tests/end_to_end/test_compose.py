@@ -305,7 +305,7 @@ def test_the_dashboards_show_what_the_marts_say(stack, demo):
 
     chart = next(c for p in pages() if p.slug == "employment" for c in p.charts if c.title == "各县外出务工占2019年比例")
     # a county that is carried forward is marked with the week its figures are from
-    label = "c.county_name || case when f.is_carried then '※' || right(f.carried_from_week, 3) else '' end"
+    label = "c.county_name || case when f.carried_from_week is not null then '※' || right(f.carried_from_week, 3) else '' end"
     figures = stack.rows(
         f"select f.county_code, {label}, sum(f.employed_away)::float / sum(f.employed_away_2019) from marts.fct_employment_weekly f "
         f"join marts.dim_county c using (county_code) where f.week = '{demo.weeks[-1]}' group by 1, 2 order by 1"
