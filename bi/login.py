@@ -43,7 +43,7 @@ def _login(connection: psycopg.Connection, name: str, password: str) -> None:
     # only a superuser may so much as mention SUPERUSER of a role that is there; one that a login like ours makes is none
     verb = "alter" if connection.execute("select true from pg_roles where rolname = %s", [name]).fetchone() else "create"
     try:
-        connection.execute(sql.SQL(verb + " role {} login nocreatedb nocreaterole password {}").format(sql.Identifier(name), sql.Literal(password)))
+        connection.execute(sql.SQL(verb + " role {} login nocreatedb nocreaterole password {}").format(sql.Identifier(name), sql.Literal(database.hashed(connection, name, password))))
     except psycopg.errors.InsufficientPrivilege as error:
         raise WarehouseError(f"The login {name} may not be made or changed here ({error.diag.message_primary}); have an administrator give the warehouse's login CREATEROLE.") from error
 

@@ -228,6 +228,19 @@ def test_an_ordinary_owner_with_createrole_runs_everything(server, template, tmp
                 admin.execute(f"drop role if exists {role}")
 
 
+def test_no_statement_tells_a_password(city, monkeypatch):
+    """PostgreSQL writes a statement that fails into its log, and every one where an administrator asks for it."""
+    said, execute = [], psycopg.Connection.execute
+    monkeypatch.setattr(psycopg.Connection, "execute", lambda self, query, *more, **options: said.append(query.as_string(self) if isinstance(query, sql.Composable) else query) or execute(self, query, *more, **options))
+    worker = f"quiet_{os.getpid()}"
+    with database.connect(city.settings, autocommit=True) as connection:
+        passwords = [roles.grant(connection, worker, "auditor"), *(conninfo_to_dict(a)["password"] for a in login.prepare(city.settings, "superset_of_the_small_city"))]
+        connection.execute(f"drop role {worker}")
+    changes = [text for text in said if " password " in text]
+    assert len(changes) == 3 and all(passwords)
+    assert not [text for text in said if any(p in text for p in passwords)]
+
+
 def database_settings():
     from warehouse.settings import Settings
 
