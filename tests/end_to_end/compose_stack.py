@@ -183,6 +183,29 @@ class Stack:
         return any(run["state"] in ("running", "queued") for run in self.api().runs("build_and_publish"))
 
 
+def tasks_and_hosts(stack: Stack) -> set[tuple[str, str]]:
+    """(task, container) of what the DAGs have run so far."""
+    found = set()
+    for dag in ("receive_and_load", "build_and_publish"):
+        for run in stack.api().runs(dag, 20):
+            found |= {(task["task_id"], task["hostname"]) for task in stack.api().tasks(dag, run["dag_run_id"]) if task["hostname"]}
+    return found
+
+
+def loading_worker(stack: Stack) -> str:
+    """The worker that is loading a file right now, when some are loaded and others wait."""
+    until = time.monotonic() + 300
+    while time.monotonic() < until:
+        for run in stack.api().runs("receive_and_load"):
+            if run["state"] == "running":
+                tasks = [t for t in stack.api().tasks("receive_and_load", run["dag_run_id"]) if t["task_id"] == "load_files"]
+                states = [t["state"] for t in tasks]
+                if states.count("success") >= 2 and "running" in states and states.count(None) + states.count("scheduled") >= 2:
+                    return next(t["hostname"] for t in tasks if t["state"] == "running")
+        time.sleep(0.2)
+    raise AssertionError("no worker was seen while it loaded")
+
+
 def service_of(container: dict) -> str:
     labels = container["Config"]["Labels"]
     return f"{labels['com.docker.compose.service']}"

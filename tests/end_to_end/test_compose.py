@@ -11,13 +11,23 @@ import os
 import shutil
 import subprocess
 import sys
-import time
 import urllib.error
 import urllib.request
 from pathlib import Path
 
 import pytest
-from compose_stack import HOME, IMAGE, Stack, clean_clone, make_env, make_images, missing_engine, service_of
+from compose_stack import (
+    HOME,
+    IMAGE,
+    Stack,
+    clean_clone,
+    loading_worker,
+    make_env,
+    make_images,
+    missing_engine,
+    service_of,
+    tasks_and_hosts,
+)
 from cryptography.hazmat.primitives.asymmetric import ed25519
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 from superset_client import Superset
@@ -386,26 +396,3 @@ def test_two_workers_publish_the_same_and_a_third_killed_mid_load_changes_nothin
     workers.execute("airflow-scheduler", "warehouse", "verify")
     assert [c["State"]["Status"] for c in workers.containers() if c["Id"].startswith(victim)] == ["exited"]
     assert workers.page("/quality/index.html")[0] == 200
-
-
-def tasks_and_hosts(stack: Stack) -> set[tuple[str, str]]:
-    """(task, container) of what the DAGs have run so far."""
-    found = set()
-    for dag in ("receive_and_load", "build_and_publish"):
-        for run in stack.api().runs(dag, 20):
-            found |= {(task["task_id"], task["hostname"]) for task in stack.api().tasks(dag, run["dag_run_id"]) if task["hostname"]}
-    return found
-
-
-def loading_worker(stack: Stack) -> str:
-    """The worker that is loading a file right now, when some are loaded and others wait."""
-    until = time.monotonic() + 300
-    while time.monotonic() < until:
-        for run in stack.api().runs("receive_and_load"):
-            if run["state"] == "running":
-                tasks = [t for t in stack.api().tasks("receive_and_load", run["dag_run_id"]) if t["task_id"] == "load_files"]
-                states = [t["state"] for t in tasks]
-                if states.count("success") >= 2 and "running" in states and states.count(None) + states.count("scheduled") >= 2:
-                    return next(t["hostname"] for t in tasks if t["state"] == "running")
-        time.sleep(0.2)
-    raise AssertionError("no worker was seen while it loaded")
