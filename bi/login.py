@@ -40,9 +40,10 @@ def prepare(settings: Settings, metadata: str = "superset") -> tuple[str, str]:
 
 
 def _login(connection: psycopg.Connection, name: str, password: str) -> None:
+    # only a superuser may so much as mention SUPERUSER of a role that is there; one that a login like ours makes is none
     verb = "alter" if connection.execute("select true from pg_roles where rolname = %s", [name]).fetchone() else "create"
     try:
-        connection.execute(sql.SQL(verb + " role {} login nosuperuser nocreatedb nocreaterole password {}").format(sql.Identifier(name), sql.Literal(password)))
+        connection.execute(sql.SQL(verb + " role {} login nocreatedb nocreaterole password {}").format(sql.Identifier(name), sql.Literal(database.hashed(connection, name, password))))
     except psycopg.errors.InsufficientPrivilege as error:
         raise WarehouseError(f"The login {name} may not be made or changed here ({error.diag.message_primary}); have an administrator give the warehouse's login CREATEROLE.") from error
 
@@ -51,7 +52,10 @@ def _reading(connection: psycopg.Connection, name: str) -> None:
     """What the reading login may do: read `bi` and `marts`, for a minute a query. Nothing is written, nothing else is seen."""
     reader = sql.Identifier(name)
     if connection.execute("select true from pg_roles where rolname = %s", [GROUP]).fetchone():
-        connection.execute(sql.SQL("grant {} to {}").format(sql.Identifier(GROUP), reader))
+        try:
+            connection.execute(sql.SQL("grant {} to {}").format(sql.Identifier(GROUP), reader))
+        except psycopg.errors.InsufficientPrivilege as error:  # another database of the server made the group first
+            raise WarehouseError(f"{name} may not become a member of {GROUP} here; have an administrator give the warehouse's login {GROUP} with admin option.") from error
     for schema in READABLE:
         where = sql.Identifier(schema)
         connection.execute(sql.SQL("grant usage on schema {} to {}").format(where, reader))

@@ -8,7 +8,8 @@ can run it as it stands. Everything comes from the environment:
     BI_SECRET_KEY      signs sessions and encrypts the stored password; must stay the same
     BI_ADMIN_PASSWORD  of the user BI_ADMIN_USER (default admin)
     BI_HOST, BI_PORT   where to listen (default 127.0.0.1 and 8088; without BI_PORT the next free port)
-    BI_HOME            folder for logs (default ./bi-home)
+    BI_HOME            folder for logs (default ./bi-home); `ready` lies in it while everything is up
+    BI_LOG             `-`: log to standard output instead, as a container should
     BI_WORKERS         processes (default 2)
     BI_HTTPS           1 behind a proxy that speaks HTTPS
 """
@@ -25,7 +26,9 @@ import subprocess
 import sys
 import time
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
+from typing import IO
 from urllib.parse import unquote, urlsplit, urlunsplit
 
 import requests
@@ -56,6 +59,8 @@ def main() -> int:
         lacking = [name for name in NEEDED if not os.environ.get(name)]
         if lacking:
             raise BiError(f"{', '.join(lacking)} must be set; see the head of bi/serve.py, or start with `warehouse bi`.")
+        ready = _home() / "ready"
+        ready.unlink(missing_ok=True)  # of a run that was killed
         _say("Preparing Superset's database (the first time takes a minute)")
         _run("bi.prepare")
         server = Server()
@@ -67,6 +72,7 @@ def main() -> int:
         _say(f"Log in as {os.environ.get('BI_ADMIN_USER', 'admin')}, password {os.environ.get('BI_PASSWORD_HINT', 'in BI_ADMIN_PASSWORD')}")
         for slug, title in names:
             _say(f"  {server.address}/superset/dashboard/{slug}/  {title}")
+        ready.touch()
         _say("Everything is up. Ctrl-C stops it.")
         server.wait()
         return 0
@@ -79,6 +85,7 @@ def main() -> int:
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, signal.SIG_IGN)  # half a stop leaves orphans
         if server:
+            ready.unlink(missing_ok=True)
             server.stop()
             _say("Stopped.")
 
@@ -103,22 +110,22 @@ class Server:
             sys.executable, "-m", "gunicorn", "-w", os.environ.get("BI_WORKERS", "2"), "-k", "gthread", "--threads", "8", "--timeout", "120",
             "--no-control-socket", "-b", f"{self.host}:{self.port}", "superset.app:create_app()",
         ]  # fmt: skip
-        with self.log.open("ab") as out:
+        with _output(self.log) as out:
             self.process = subprocess.Popen(command, env=environment(), stdin=subprocess.DEVNULL, stdout=out, stderr=out, cwd=HERE.parent, start_new_session=True)
         until = time.monotonic() + START_SECONDS
         while time.monotonic() < until:
             if self.process.poll() is not None:
-                raise BiError(f"Superset ended while starting; {self.log} ends:\n{_tail(self.log)}")
+                raise BiError(f"Superset ended while starting; {_tail(self.log)}")
             with contextlib.suppress(requests.RequestException):
                 if requests.get(f"{self.address}/health", timeout=5).ok:
                     return
             time.sleep(0.5)
-        raise BiError(f"Superset did not answer within {START_SECONDS} seconds; its log is {self.log}.")
+        raise BiError(f"Superset did not answer within {START_SECONDS} seconds; {_tail(self.log)}")
 
     def wait(self) -> None:
         """Stay until the server ends. Raises BiError when it ends by itself."""
         code = self.process.wait()
-        raise BiError(f"Superset ended by itself (code {code}); {self.log} ends:\n{_tail(self.log)}")
+        raise BiError(f"Superset ended by itself (code {code}); {_tail(self.log)}")
 
     def stop(self) -> None:
         if self.process is None or self.process.poll() is not None:
@@ -192,10 +199,10 @@ def environment() -> dict[str, str]:
 def _run(module: str, *arguments: str) -> None:
     """One of our modules in a process of its own. Raises BiError with the end of its log."""
     log = _home() / "prepare.log"
-    with log.open("ab") as out:
+    with _output(log) as out:
         done = subprocess.run([sys.executable, "-m", module, *arguments], env=environment(), stdin=subprocess.DEVNULL, stdout=out, stderr=out, cwd=HERE.parent, check=False)
     if done.returncode:
-        raise BiError(f"{module} failed; {log} ends:\n{_tail(log)}")
+        raise BiError(f"{module} failed; {_tail(log)}")
 
 
 def _port(host: str) -> int:
@@ -217,8 +224,20 @@ def _home() -> Path:
     return home
 
 
-def _tail(path: Path, lines: int = 8) -> str:
-    return "\n".join(path.read_text(errors="replace").splitlines()[-lines:])
+@contextlib.contextmanager
+def _output(log: Path) -> Iterator[IO | None]:
+    """Where a process of ours writes to; None is our own standard output."""
+    if os.environ.get("BI_LOG") == "-":
+        yield None
+    else:
+        with log.open("ab") as out:
+            yield out
+
+
+def _tail(log: Path, lines: int = 8) -> str:
+    if os.environ.get("BI_LOG") == "-":
+        return "what it said stands above."
+    return f"{log} ends:\n" + "\n".join(log.read_text(errors="replace").splitlines()[-lines:])
 
 
 def _say(text: str) -> None:

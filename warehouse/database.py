@@ -64,6 +64,11 @@ def connect(settings: Settings, **options) -> psycopg.Connection:
         raise WarehouseError(f"No connection to {where}: {str(error).strip().splitlines()[-1]}") from error
 
 
+def hashed(connection: psycopg.Connection, login: str, password: str) -> str:
+    """What a statement says instead of a password: the server keeps just this, and logs the text of statements that fail."""
+    return connection.pgconn.encrypt_password(password.encode(), login.encode()).decode()
+
+
 def migrate(connection: psycopg.Connection) -> list[str]:
     """Apply what is new: numbered SQL files once each, then the tables made from contracts and reference data.
 

@@ -20,6 +20,7 @@ from psycopg import sql
 from psycopg.pq import TransactionStatus
 
 from ingestion.contracts import Contracts, contracts
+from warehouse import database
 from warehouse.settings import WarehouseError
 
 LOADER, TRANSFORMER, PUBLISHER = "warehouse_loader", "warehouse_transformer", "warehouse_publisher"
@@ -410,7 +411,7 @@ def grant(connection: psycopg.Connection, login: str, kind: str, county: str | N
             if not known:
                 connection.execute(sql.SQL("create role {} login").format(sql.Identifier(login)))
             if password:
-                connection.execute(sql.SQL("alter role {} login password {}").format(sql.Identifier(login), sql.Literal(password)))
+                connection.execute(sql.SQL("alter role {} login password {}").format(sql.Identifier(login), sql.Literal(database.hashed(connection, login, password))))
             if kind == "pipeline":
                 connection.execute(sql.SQL("alter role {} noinherit").format(sql.Identifier(login)))
                 connection.execute(sql.SQL("grant connect on database {} to {}").format(sql.Identifier(connection.info.dbname), sql.Identifier(login)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import io
 import json
@@ -96,6 +97,11 @@ class Stack:
             return []
         return json.loads(subprocess.run(["docker", "inspect", *numbers], capture_output=True, check=True).stdout)
 
+    def copy(self, service: str, path: str, folder: Path) -> None:
+        """A file or folder out of the service's container."""
+        number = next(c["Id"] for c in self.containers() if service_of(c) == service)
+        subprocess.run(["docker", "cp", f"{number}:{path}", str(folder)], check=True, capture_output=True)
+
     def wait_until_healthy(self, seconds: float = PATIENCE) -> None:
         """What `up --wait` does in newer versions: every container runs and is healthy, one-shot ones ended with 0."""
         until = time.monotonic() + seconds
@@ -115,18 +121,24 @@ class Stack:
         lines = (self.folder / ".env").read_text(encoding="utf-8").splitlines()
         return dict(line.split("=", 1) for line in lines if line and not line.startswith("#"))
 
-    def connect(self) -> psycopg.Connection:
-        password = self.secrets["WAREHOUSE_DB_PASSWORD"]
-        return psycopg.connect(f"postgresql://warehouse:{password}@127.0.0.1:{self.ports['POSTGRES']}/warehouse", autocommit=True)
+    def connect(self, name: str = "warehouse") -> psycopg.Connection:
+        """To the database ``warehouse`` or ``airflow``, as the user that owns it."""
+        password = self.secrets[f"{name.upper()}_DB_PASSWORD"]
+        return psycopg.connect(f"postgresql://{name}:{password}@127.0.0.1:{self.ports['POSTGRES']}/{name}", autocommit=True)
 
     def api(self, login: str = "admin") -> AirflowApi:
         return AirflowApi(f"http://127.0.0.1:{self.ports['AIRFLOW']}", login, self.secrets[f"AIRFLOW_{login.upper()}_PASSWORD"])
 
-    def page(self, path: str) -> tuple[int, str]:
-        """(status, text) of a page of the web server."""
+    def page(self, path: str, login: str | None = None) -> tuple[int, str]:
+        """(status, text) of a page of the web server, asked for by `name:password`, as a rule by the reader of .env."""
         opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+        request = urllib.request.Request(f"http://127.0.0.1:{self.ports['WEB']}{path}")
+        if login is None:
+            login = f"reader:{self.secrets['WEB_READER_PASSWORD']}"
+        if login:
+            request.add_header("Authorization", f"Basic {base64.b64encode(login.encode()).decode()}")
         try:
-            with opener.open(f"http://127.0.0.1:{self.ports['WEB']}{path}", timeout=20) as answer:
+            with opener.open(request, timeout=20) as answer:
                 return answer.status, answer.read().decode()
         except urllib.error.HTTPError as error:
             return error.code, ""
@@ -169,6 +181,29 @@ class Stack:
 
     def busy(self) -> bool:
         return any(run["state"] in ("running", "queued") for run in self.api().runs("build_and_publish"))
+
+
+def tasks_and_hosts(stack: Stack) -> set[tuple[str, str]]:
+    """(task, container) of what the DAGs have run so far."""
+    found = set()
+    for dag in ("receive_and_load", "build_and_publish"):
+        for run in stack.api().runs(dag, 20):
+            found |= {(task["task_id"], task["hostname"]) for task in stack.api().tasks(dag, run["dag_run_id"]) if task["hostname"]}
+    return found
+
+
+def loading_worker(stack: Stack) -> str:
+    """The worker that is loading a file right now, when some are loaded and others wait."""
+    until = time.monotonic() + 300
+    while time.monotonic() < until:
+        for run in stack.api().runs("receive_and_load"):
+            if run["state"] == "running":
+                tasks = [t for t in stack.api().tasks("receive_and_load", run["dag_run_id"]) if t["task_id"] == "load_files"]
+                states = [t["state"] for t in tasks]
+                if states.count("success") >= 2 and "running" in states and states.count(None) + states.count("scheduled") >= 2:
+                    return next(t["hostname"] for t in tasks if t["state"] == "running")
+        time.sleep(0.2)
+    raise AssertionError("no worker was seen while it loaded")
 
 
 def service_of(container: dict) -> str:

@@ -16,6 +16,7 @@ from warehouse.settings import REPOSITORY, Settings
 
 NUMBER = re.compile(r"[0-9A-Za-z]{8,}")  # ID and household numbers stand alone, whatever is around them
 CHINESE = re.compile("[\u4e00-\u9fff]{2,}")
+ESCAPED = re.compile(r"\\+u([0-9a-fA-F]{4})")  # Chinese as JSON has it, once or twice over: Airflow's XComs, logs of JSON
 
 
 class Persons:
@@ -26,20 +27,21 @@ class Persons:
         said = {str(row[name]) for (form, _, _), rows in demo.values.items() for row in rows for name in personal[form] if row.get(name)}
         self.numbers = {word for word in said if NUMBER.fullmatch(word)}
         # a name that is a word of the forms or of a place's name as well would be found everywhere
-        words = "".join(p.read_text(encoding="utf-8") for folder in ("ingestion", "reporting", "expectations") for p in (REPOSITORY / folder).rglob("*") if p.suffix in (".yaml", ".csv", ".py", ".html"))
+        words = "".join(p.read_text(encoding="utf-8") for folder in ("dags", "ingestion", "reporting", "expectations") for p in (REPOSITORY / folder).rglob("*") if p.suffix in (".yaml", ".csv", ".py", ".html"))
         self.names = {word for word in said if CHINESE.fullmatch(word) and word not in words}
 
     def within(self, text: str) -> Iterator[str]:
+        text = ESCAPED.sub(lambda found: chr(int(found[1], 16)), text)
         yield from (word for word in NUMBER.findall(text) if word in self.numbers)
         for run in CHINESE.findall(text):
             yield from (word for n in (2, 3, 4) for at in range(len(run) - n + 1) if (word := run[at : at + n]) in self.names)
 
 
-def in_tables(connection: psycopg.Connection, persons: Persons) -> list[str]:
-    """'schema.table: word' of what is in clear in the database."""
+def in_tables(connection: psycopg.Connection, persons: Persons, schemas: Iterable[str] = SCHEMAS) -> list[str]:
+    """'schema.table: word' of what is in clear in the database: the warehouse's, or with ("public",) Airflow's."""
     found = []
     relations = connection.execute(
-        "select n.nspname, c.relname from pg_class c join pg_namespace n on n.oid = c.relnamespace where n.nspname = any(%s) and c.relkind in ('r', 'v', 'm')", [list(SCHEMAS)]
+        "select n.nspname, c.relname from pg_class c join pg_namespace n on n.oid = c.relnamespace where n.nspname = any(%s) and c.relkind in ('r', 'v', 'm')", [list(schemas)]
     ).fetchall()
     for schema, name in relations:
         text = "\n".join(line for (line,) in connection.execute(sql.SQL("select t::text from {} t").format(sql.Identifier(schema, name))))

@@ -11,16 +11,31 @@ import os
 import shutil
 import subprocess
 import sys
-import time
 import urllib.error
+import urllib.request
 from pathlib import Path
 
 import pytest
-from compose_stack import HOME, IMAGE, Stack, clean_clone, make_env, make_images, missing_engine, service_of
+from compose_stack import (
+    HOME,
+    IMAGE,
+    Stack,
+    clean_clone,
+    loading_worker,
+    make_env,
+    make_images,
+    missing_engine,
+    service_of,
+    tasks_and_hosts,
+)
 from cryptography.hazmat.primitives.asymmetric import ed25519
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
+from superset_client import Superset
 
+from bi.dashboards import pages
+from bi.datasets import identity
 from demo.generate import write_demo
+from tests.end_to_end.personal_scan import Persons, in_files, in_tables
 from tests.faults.fault_bench import differences, marts
 from warehouse import database
 
@@ -182,6 +197,53 @@ def test_a_week_goes_from_the_inbox_to_published_marts_and_pages(stack, demo, se
     assert versions == ("first",)
 
 
+def test_airflow_keeps_nothing_personal(stack, demo, tmp_path):
+    persons = Persons(demo)
+
+    def found(name: str) -> list[str]:
+        (copied := tmp_path / name).mkdir()
+        stack.copy("airflow-scheduler", f"{HOME}/logs", copied)
+        (copied / "services.log").write_text(stack.compose("logs", "--no-color"), encoding="utf-8")
+        with stack.connect("airflow") as connection:
+            return in_tables(connection, persons, ("public",)) + in_files([copied], persons)
+
+    assert found("before") == []
+    # what was looked through is what tasks left behind …
+    with stack.connect("airflow") as connection:
+        (handed_on,) = connection.execute("select count(*) from xcom where dag_id = 'receive_and_load' and task_id = 'load_files'").fetchone()
+    log, *_ = sorted((tmp_path / "before").glob("logs/**/dag_id=receive_and_load/*/task_id=load_files/**/*.log"))
+    assert handed_on >= 2 and log.stat().st_size > 0
+    # … and a person there would be found
+    name, number = min(persons.names), min(persons.numbers)
+    run = stack.api().runs("receive_and_load", 1)[0]["dag_run_id"]
+    body = {"key": "planted", "value": {"who": name, "id": number}, "map_index": -1}
+    stack.api()._send("POST", f"/api/v2/dags/receive_and_load/dagRuns/{urllib.request.quote(run, safe='')}/taskInstances/scan/xcomEntries", body)
+    line = json.dumps({"event": f"row of {name}", "id": number})
+    stack.execute("airflow-scheduler", "sh", "-c", f"cat >> '{HOME}/{log.relative_to(tmp_path / 'before')}'", stdin=line.encode())
+    seen = found("after")
+    assert {f"public.xcom: {name}", f"public.xcom: {number}"} <= set(seen)
+    assert {name, number} <= {word.rpartition(": ")[2] for word in seen if log.name in word}
+
+
+def test_pages_are_for_those_who_log_in(stack, clone):
+    page = "/quality/index.html"
+    for login in ("", "reader:guess", "reader:", ":"):
+        for closed in ("/", page, "/quality/", "/brief/"):
+            assert stack.page(closed, login) == (401, ""), (login, closed)
+    assert stack.page("/up", "")[0] == 200  # whether it is well, anybody may ask
+    assert stack.page(page)[0] == 200
+
+    # another auditor, as docs/deploy.md says; nothing is started again
+    line = subprocess.run(["openssl", "passwd", "-6", "-salt", "abcdefgh", "her own words"], capture_output=True, text=True, check=True).stdout
+    assert stack.page(page, "li:her own words")[0] == 401
+    with (clone / "deploy" / "readers" / "htpasswd").open("a", encoding="utf-8") as known:
+        known.write(f"li:{line}")
+    assert stack.page(page, "li:her own words")[0] == 200
+    assert stack.page(page, "li:guess")[0] == 401
+    make_env(clone)
+    assert stack.page(page, "li:her own words")[0] == stack.page(page)[0] == 200
+
+
 def test_a_drop_with_a_list_that_cannot_be_followed_is_set_aside_from_one_volume_to_another(stack):
     script = f"mkdir {HOME}/inbox/.faulty && echo nonsense > {HOME}/inbox/.faulty/arrivals.csv && mv {HOME}/inbox/.faulty {HOME}/inbox/faulty"
     stack.execute("airflow-scheduler", "sh", "-c", script)
@@ -235,6 +297,47 @@ def test_an_upgrade_and_the_way_back(stack, clone, demo, settings):
     assert stack.ledger() == ledger
     assert differences(published(stack), before) == []
     stack.execute("airflow-scheduler", "warehouse", "verify")
+
+
+def test_the_dashboards_show_what_the_marts_say(stack, demo):
+    stack.compose("--profile", "bi", "build", "bi")
+    stack.compose("--profile", "bi", "up", "-d", "bi")
+    stack.wait_until_healthy()
+    (server,) = (c for c in stack.containers() if service_of(c) == "bi")
+    assert server["HostConfig"]["CapDrop"] == ["ALL"] and server["HostConfig"]["Memory"] > 0
+    assert stack.execute("bi", "id", "-u").strip() == "10001"
+
+    superset = Superset(f"http://127.0.0.1:{stack.ports['BI']}")
+    admin = superset.login("admin", stack.secrets["BI_ADMIN_PASSWORD"])
+    assert superset.ids(admin, "dashboard").keys() == {identity("dashboard", page.slug) for page in pages()}
+    charts = superset.ids(admin, "chart")
+    assert charts.keys() == {chart.uuid for page in pages() for chart in page.charts}
+
+    chart = next(c for p in pages() if p.slug == "employment" for c in p.charts if c.title == "各县外出务工占2019年比例")
+    # a county that is carried forward is marked with the week its figures are from
+    label = "c.county_name || case when f.carried_from_week is not null then '※' || right(f.carried_from_week, 3) else '' end"
+    figures = stack.rows(
+        f"select f.county_code, {label}, sum(f.employed_away)::float / sum(f.employed_away_2019) from marts.fct_employment_weekly f "
+        f"join marts.dim_county c using (county_code) where f.week = '{demo.weeks[-1]}' group by 1, 2 order by 1"
+    )
+    assert len(figures) == 3
+
+    def shown(session) -> dict[str, float]:
+        answer = session.get(f"{superset.address}/api/v1/chart/{charts[chart.uuid]}/data/", timeout=120)
+        assert answer.ok, answer.text[:500]
+        return {row["county_label"]: row[chart.measures[0].label] for row in answer.json()["result"][0]["data"]}
+
+    assert shown(admin) == pytest.approx({name: figure for _, name, figure in figures})
+    # a county's reader, as docs/deploy.md says
+    code, name, figure = figures[0]
+    password = stack.execute("bi", "python", "-m", "bi.access", "user", "xian", "--county", code).strip().splitlines()[-1]
+    assert shown(superset.login("xian", password)) == pytest.approx({name: figure})
+
+    said = stack.compose("logs", "--no-color", "bi", "bi-prepare")
+    assert "Everything is up" in said
+    for secret in (*stack.secrets.values(), password):
+        assert secret not in said
+    stack.compose("--profile", "bi", "rm", "-s", "-f", "bi", "bi-prepare")  # it would take the processor from what follows
 
 
 def test_a_county_delivers_by_sftp_into_its_own_folder_only(clone, stack, tmp_path):
@@ -293,26 +396,3 @@ def test_two_workers_publish_the_same_and_a_third_killed_mid_load_changes_nothin
     workers.execute("airflow-scheduler", "warehouse", "verify")
     assert [c["State"]["Status"] for c in workers.containers() if c["Id"].startswith(victim)] == ["exited"]
     assert workers.page("/quality/index.html")[0] == 200
-
-
-def tasks_and_hosts(stack: Stack) -> set[tuple[str, str]]:
-    """(task, container) of what the DAGs have run so far."""
-    found = set()
-    for dag in ("receive_and_load", "build_and_publish"):
-        for run in stack.api().runs(dag, 20):
-            found |= {(task["task_id"], task["hostname"]) for task in stack.api().tasks(dag, run["dag_run_id"]) if task["hostname"]}
-    return found
-
-
-def loading_worker(stack: Stack) -> str:
-    """The worker that is loading a file right now, when some are loaded and others wait."""
-    until = time.monotonic() + 300
-    while time.monotonic() < until:
-        for run in stack.api().runs("receive_and_load"):
-            if run["state"] == "running":
-                tasks = [t for t in stack.api().tasks("receive_and_load", run["dag_run_id"]) if t["task_id"] == "load_files"]
-                states = [t["state"] for t in tasks]
-                if states.count("success") >= 2 and "running" in states and states.count(None) + states.count("scheduled") >= 2:
-                    return next(t["hostname"] for t in tasks if t["state"] == "running")
-        time.sleep(0.2)
-    raise AssertionError("no worker was seen while it loaded")

@@ -17,7 +17,11 @@ import psycopg
 import pytest
 from fault_bench import Site, differences, faults_of, state
 
+from demo.generate import write_demo
+from tests.end_to_end.personal_scan import Persons, in_files, in_tables
+from warehouse.airflow_services import AirflowServices
 from warehouse.embedded import EmbeddedServer
+from warehouse.run import SEED
 from warehouse.settings import Settings
 
 LONG = bool(os.environ.get("WAREHOUSE_LONG"))
@@ -86,6 +90,17 @@ class Airflow:
         return None
 
 
+def personal_data_of(settings: Settings, folder: Path) -> list[str]:
+    """Who of the demonstration is found in Airflow's database, its home, or a log.
+
+    The warehouse's own tables and pages are looked through in tests/end_to_end/test_cycle.py, where nobody among the few
+    persons has the name of an official or of a word.
+    """
+    persons = Persons(write_demo(folder / "again", WEEKS, SEED, counties=12, processes=1))
+    with psycopg.connect(AirflowServices(settings).database_url()) as connection:
+        return in_files([settings.home / "airflow", settings.logs], persons) + in_tables(connection, persons, ("public",))
+
+
 def test_killed_tasks_workers_and_scheduler_change_nothing(tmp_path):
     tmp_path.chmod(0o755)
     home = tmp_path / "airflow-home"
@@ -110,6 +125,9 @@ def test_killed_tasks_workers_and_scheduler_change_nothing(tmp_path):
     plain = tmp_path / "plain-home"
     settings, reference = (replace(Settings.from_environment(), home=each, url=None) for each in (home, plain))
     reference.prepare()
+    # a household has the same pseudonym in both
+    (plain / "secrets").mkdir(mode=0o700, exist_ok=True)
+    shutil.copy2(home / "secrets" / "pseudonym_key", plain / "secrets")
     for folder in ("backfill", f"week{WEEKS:02d}"):
         shutil.copytree(home / "demo" / folder, reference.inbox / folder)
         done = subprocess.run([WAREHOUSE, "cycle"], env=environment(plain), capture_output=True, text=True, check=False)
@@ -121,6 +139,7 @@ def test_killed_tasks_workers_and_scheduler_change_nothing(tmp_path):
         assert len(want["marts.fct_employment_weekly"]) > 100 and len(want["ledger"]) == 2
         assert differences(have, want) == []
         assert faults_of(sites[0]) == []
+        assert personal_data_of(settings, tmp_path) == []
     finally:
         for each in (settings, reference):
             EmbeddedServer(each).stop()

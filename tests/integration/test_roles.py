@@ -12,6 +12,7 @@ from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict
 from small_city import COUNTIES, WHOLE, make
 
+from bi import login
 from ingestion.contracts import contracts
 from tests.integration import role_matrix
 from tests.integration.logins import STRANGER, logins
@@ -186,17 +187,17 @@ def test_migrating_twice_grants_nothing_new(city):
 # A server of one's own, where the login is no superuser
 
 
-def test_an_ordinary_owner_with_createrole_runs_everything(server, tmp_path, tmp_path_factory):
+def test_an_ordinary_owner_with_createrole_runs_everything(server, template, tmp_path):
     """The whole cycle, from the first migration on, with a login that owns the database and may create roles, and no more."""
     from small_city import _publish, write_week
 
-    name, owner, worker = f"owned_{os.getpid()}", f"owner_{os.getpid()}", f"worker_{os.getpid()}"
+    name, owner, worker, dashboards = (f"{what}_{os.getpid()}" for what in ("owned", "owner", "worker", "dashboards"))
     address = conninfo_to_dict(server)
     with psycopg.connect(server, autocommit=True) as admin:
         admin.execute(f"create role {owner} login createrole password 'owner'")
         admin.execute(f"create database {name} owner {owner}")
         # other databases of the server made the groups first: an owner is then given them by an administrator
-        admin.execute(f"grant {', '.join(roles.ACTED)} to {owner} with admin option")
+        admin.execute(f"grant {', '.join([*roles.ACTED, login.GROUP])} to {owner} with admin option")
         try:
             settings = replace(database_settings(), home=tmp_path / "home", url=f"postgresql://{owner}:owner@{address['host']}:{address['port']}/{name}")
             database.start(settings)
@@ -213,10 +214,31 @@ def test_an_ordinary_owner_with_createrole_runs_everything(server, tmp_path, tmp
                 _publish(connection, working, [write_week(tmp_path / "w24", 24, counties=[WHOLE], payouts=6)], "2020-W24")
                 with roles.acting(connection, roles.AUDITOR):
                     assert connection.execute("select max(publication_id) from store.publication").fetchone()[0] == 2
+            # the dashboards' logins and database, made once and again at every later start
+            admin.execute(f"alter role {owner} createdb")
+            addresses = login.prepare(settings, dashboards)
+            assert login.prepare(settings, dashboards) == addresses
+            for place, table in zip(addresses, ("marts.fct_employment_weekly", "pg_tables"), strict=True):
+                with psycopg.connect(place) as connection:
+                    assert connection.execute(f"select count(*) from {table}").fetchone()[0] > 0
         finally:
-            admin.execute(f"drop database {name} with (force)")
-            for role in (worker, owner):
+            for each in (dashboards, name):
+                admin.execute(f"drop database if exists {each} with (force)")
+            for role in (worker, login.READER.format(name), login.OWNER.format(name), owner):
                 admin.execute(f"drop role if exists {role}")
+
+
+def test_no_statement_tells_a_password(city, monkeypatch):
+    """PostgreSQL writes a statement that fails into its log, and every one where an administrator asks for it."""
+    said, execute = [], psycopg.Connection.execute
+    monkeypatch.setattr(psycopg.Connection, "execute", lambda self, query, *more, **options: said.append(query.as_string(self) if isinstance(query, sql.Composable) else query) or execute(self, query, *more, **options))
+    worker = f"quiet_{os.getpid()}"
+    with database.connect(city.settings, autocommit=True) as connection:
+        passwords = [roles.grant(connection, worker, "auditor"), *(conninfo_to_dict(a)["password"] for a in login.prepare(city.settings, "superset_of_the_small_city"))]
+        connection.execute(f"drop role {worker}")
+    changes = [text for text in said if " password " in text]
+    assert len(changes) == 3 and all(passwords)
+    assert not [text for text in said if any(p in text for p in passwords)]
 
 
 def database_settings():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import os
 import re
 import subprocess
@@ -48,6 +50,35 @@ def test_every_secret_the_compose_files_ask_for_is_made_and_none_has_a_default(t
     assert asked and asked <= make_env(tmp_path / ".env").keys()
     for name in asked:
         assert re.findall(rf"\$\{{{name}([^}}]*}})", text) == [ADVICE] * text.count("${" + name), name
+
+
+def ssha(password: str, salt: bytes) -> str:
+    return "{SSHA}" + base64.b64encode(hashlib.sha1(password.encode() + salt).digest() + salt).decode()
+
+
+def test_the_web_server_knows_the_reader_by_a_hash_and_others_stay(tmp_path):
+    path, listed = tmp_path / ".env", tmp_path / "deploy" / "readers" / "htpasswd"
+    password = make_env(path)["WEB_READER_PASSWORD"]
+    first = listed.read_text()
+    salt = base64.b64decode(first.split("{SSHA}")[1])[20:]
+    assert first == f"reader:{ssha(password, salt)}\n" and len(salt) == 8
+    assert listed.stat().st_mode & 0o777 == 0o644  # the web server's user is another
+
+    listed.write_text(first + "li:$6$salt$hash\n")
+    make_env(path)
+    assert listed.read_text() == first + "li:$6$salt$hash\n"
+    path.write_text(path.read_text().replace(password, "another-word"))
+    make_env(path)
+    own, other = listed.read_text().splitlines()
+    assert other == "li:$6$salt$hash"
+    assert own == f"reader:{ssha('another-word', base64.b64decode(own.split('{SSHA}')[1])[20:])}"
+
+
+def test_pages_are_closed_but_for_whether_the_server_is_up():
+    said = (REPOSITORY / "deploy" / "nginx" / "nginx.conf").read_text()
+    closed = re.findall(r"^\s*auth_basic (?!off)", said, re.M)
+    assert len(closed) == 1 and said.index("auth_basic ") < said.index("location ")
+    assert re.findall(r"location ([^{]+)\{[^}]*auth_basic off", said) == ["= /up "]
 
 
 @pytest.mark.parametrize("name", SERVICES)
