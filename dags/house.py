@@ -8,6 +8,7 @@ from contextlib import contextmanager, nullcontext, suppress
 
 from airflow.sdk import Asset, ExceptionRetryPolicy, RetryAction, RetryRule, get_current_context
 
+INTAKE_POOL = "intake"  # warehouse/batches.py makes it
 SUBMISSIONS = Asset("submissions", uri="warehouse://intake/submissions")
 
 # A lost connection is worth another try; wrong data stay wrong however often they are read. Two retries are also what

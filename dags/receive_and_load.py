@@ -1,18 +1,21 @@
-"""The inbox, looked into every minute: files are received, then loaded one by one or week by week."""
+"""The inbox, looked into every minute: files are received, then loaded one by one, week by week or, in a nation, in groups."""
 
 from __future__ import annotations
 
 import datetime as dt
+from dataclasses import asdict
 
 from airflow.sdk import DAG, CronTriggerTimetable, TriggerRule, get_current_context, task
-from house import DEFAULTS, SUBMISSIONS, tell, warehouse_connection
+from house import DEFAULTS, INTAKE_POOL, SUBMISSIONS, tell, warehouse_connection
 
 DOC = """
 ### 收件与装载 | Receive and load
 
 `scan` empties the inbox into the archive and lists what waits: up to 50 files one task each, more (a backfill) one
 task for each week or few weeks they came in. A folder with an `arrivals.csv` (`path,received_at`) counts as received at those times.
-`load_files` reads, checks and loads; a file that is faulty is *refused* or *returned*, which is an outcome and no
+`load_files` reads, checks and loads, as many tasks at a time as the pool `intake` has slots. Where more than 200 files wait
+and there are more than two slots (a nation's week on Celery workers), there are at most 16 tasks; they read their files side
+by side and load in turn, each as far as everything before has been read. A file that is faulty is *refused* or *returned*, which is an outcome and no
 failure. Every file below `outbox/` is ready to go back to its county. `announce` emits the asset `submissions`, on
 which `build_and_publish` waits; also when a week has come due and nothing arrived.
 
@@ -37,11 +40,11 @@ with DAG(
     def scan() -> list[dict]:
         from airflow.sdk.exceptions import AirflowSkipException
 
-        from warehouse import cycle
+        from warehouse import batches, cycle
 
         with warehouse_connection("loader") as (connection, settings):
             faults = cycle.take_inbox(connection, settings, progress=tell)
-            found = [{"label": batch.label, "file_ids": batch.file_ids} for batch in cycle.batches(connection, settings)]
+            found = [asdict(batch) for batch in batches.batches(connection, settings)]
             due = cycle.week_came_due(connection, settings)
         for fault in faults:
             tell(fault)
@@ -53,17 +56,17 @@ with DAG(
 
     @task(
         map_index_template="{{ label }}",
-        max_active_tis_per_dagrun=2,  # one starts while the other loads
+        pool=INTAKE_POOL,
         doc_md="Reads, checks and loads its files, and before them whatever came earlier and still waits.",
     )
     def load_files(batch: dict) -> str:
-        from warehouse import cycle
+        from warehouse import batches
 
         context = get_current_context()
         context["label"] = batch["label"]
         with warehouse_connection("loader") as (connection, settings):
-            cycle.load_batch(connection, settings, batch["file_ids"], progress=tell)
-            outcome = cycle.outcome_of(connection, batch["file_ids"])
+            batches.load_batch(connection, settings, batch["file_ids"], progress=tell, ahead=batch["ahead"])
+            outcome = batches.outcome_of(connection, batch["file_ids"])
         context["label"] = outcome if len(batch["file_ids"]) == 1 else f"{batch['label']}: {outcome}"
         return outcome
 

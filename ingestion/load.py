@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import datetime as dt
+import itertools
 import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -22,9 +23,9 @@ from ingestion.contracts import contracts
 from ingestion.copying import PreparedFile, ReaderLost, prepare
 from ingestion.door import senders, strange_county
 from ingestion.model import FileReading
+from ingestion.prepared import Prepared, question
 from ingestion.pseudonyms import Pseudonyms
 from ingestion.reader_process import REFUSAL_ZH, Answer, Question, ReaderPool, read_here, where
-from ingestion.receive import archived
 from ingestion.returned import write_outbox
 from ingestion.rounds import ANALYSE_ROWS, FileRow, Submission, load_round, rounds_of, stage, write_findings
 from warehouse.calendar import Exceptions, read_exceptions
@@ -82,9 +83,12 @@ def load(
     workers: int | None = None,
     pool: ReaderPool | None = None,
     outbox: bool = True,
+    only_read: bool = False,
 ) -> LoadResult:
     """Read and load every file without an outcome (or those of ``file_ids``), in order of arrival. Safe to repeat.
 
+    What was read ahead (`ingestion.prepared`) is not read again; ``only_read``: go no further than up to the first file
+    that was not.
     ``workers``: processes that read; by default one for a few files and two for many, 0 reads in this process.
     A file that cannot be read or loaded is refused with a sentence and the others go on. A second loader waits.
     In the end the workbooks that go back to the counties are written (``outbox``).
@@ -100,8 +104,12 @@ def load(
             )
         ]
         connection.commit()
-        with _answers(settings, files, workers, pool) as answers:
-            loader = _Loader(connection, settings, result, answered_later=outbox)
+        ahead = Prepared(settings)  # with the lock: keys do not change from here on
+        if only_read:
+            kept = ahead.kept(files)
+            files = list(itertools.takewhile(lambda file: file.sha256 in kept, files))
+        with _answers(settings, files, workers, pool, ahead) as answers:
+            loader = _Loader(connection, settings, result, answered_later=outbox, ahead=ahead)
             for done, (file, answer) in enumerate(zip(files, answers, strict=True), 1):
                 if answer.trouble:
                     _log(settings, file.file_id, answer.trouble)
@@ -109,6 +117,7 @@ def load(
                 if progress:
                     progress("load: files", done, len(files))
             loader.finish()
+        _forget(connection, ahead)
     if outbox:
         _send_back(connection, settings, progress)
     result.seconds = time.monotonic() - began
@@ -144,16 +153,35 @@ def _only_loader(connection: psycopg.Connection) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _answers(settings: Settings, files: list[FileRow], workers: int | None, pool: ReaderPool | None) -> Iterator[Iterator[Answer]]:
-    questions = (Question(archived(settings, f.sha256), f.original_name, f.received_at) for f in files)
+def _answers(settings: Settings, files: list[FileRow], workers: int | None, pool: ReaderPool | None, ahead: Prepared) -> Iterator[Iterator[Answer]]:
+    """What comes of each file, in order: what was read ahead of it, else what a reader says."""
     if workers is None:
         workers = 2 if len(files) > 8 else min(1, len(files))
     if workers == 0 and pool is None:
         pseudonyms = Pseudonyms.of(settings)
-        yield (read_here(q, pseudonyms) for q in questions)
+        yield _in_order(settings, files, lambda questions: (read_here(q, pseudonyms) for q in questions), ahead)
     else:
         with pool or ReaderPool(settings, workers) as readers:
-            yield readers.read(questions)
+            yield _in_order(settings, files, readers.read, ahead)
+
+
+def _in_order(settings: Settings, files: list[FileRow], read: Callable[[Iterable[Question]], Iterator[Answer]], ahead: Prepared) -> Iterator[Answer]:
+    kept = ahead.kept(files)
+    others = iter(read(question(settings, f) for f in files if f.sha256 not in kept))
+    for file in files:
+        if file.sha256 not in kept:
+            yield next(others)
+        elif (answer := ahead.take(file)) is not None:
+            yield answer
+        else:
+            yield next(iter(read([question(settings, file)])))
+
+
+def _forget(connection: psycopg.Connection, ahead: Prepared) -> None:
+    """What was read ahead of files that do not wait any more, by a task that came late or a loader that was killed."""
+    if not ahead.empty:
+        ahead.sweep(sha256 for (sha256,) in connection.execute("select sha256 from intake.file where outcome is null"))
+        connection.commit()
 
 
 def _log(settings: Settings, file_id: int, trouble: str) -> None:
@@ -166,8 +194,9 @@ def _log(settings: Settings, file_id: int, trouble: str) -> None:
 class _Loader:
     """Gathers files into batches and loads them."""
 
-    def __init__(self, connection: psycopg.Connection, settings: Settings, result: LoadResult, answered_later: bool = False) -> None:
+    def __init__(self, connection: psycopg.Connection, settings: Settings, result: LoadResult, answered_later: bool = False, ahead: Prepared | None = None) -> None:
         self.connection, self.settings, self.result, self.answered_later = connection, settings, result, answered_later
+        self.ahead = ahead
         self.batch: list[tuple[FileRow, PreparedFile]] = []
         self.rows = 0
         self.exceptions: Exceptions = read_exceptions(connection)
@@ -214,6 +243,8 @@ class _Loader:
                 except ReaderLost as lost:
                     _log(self.settings, file.file_id, lost.trouble)
                     self._load([(file, PreparedFile(prepared.name, refusal_zh=REFUSAL_ZH[lost.kind]))])
+        if self.ahead:
+            self.ahead.remove(file.sha256 for file, _ in batch)
 
     def _load(self, batch: list[tuple[FileRow, PreparedFile]]) -> None:
         """One transaction: all forms of these files round by round, then the files' outcomes."""

@@ -28,6 +28,7 @@ from ingestion import personal as personal_rows
 from ingestion.containers import Refusal, member_name, sheets_of
 from ingestion.contracts import contracts
 from ingestion.grid import Grid, a1, is_empty, plain
+from ingestion.prepared import Prepared
 from ingestion.text_tables import decoded
 from warehouse import originals
 from warehouse.keys import Keyring, keyring
@@ -121,6 +122,7 @@ def erase(connection: psycopg.Connection, settings: Settings, *, file_id: int, c
             [file_id, row[0], *digests, Jsonb([{"member": p.member, "sheet": p.sheet, "cell": p.cell} for p in places]), rows, by.strip(), reason.strip()],
         ).fetchone()
         originals.replace(settings, row[0], after)  # last, so that a fault above leaves the archive as it was
+        Prepared(settings).remove([row[0]])
     return Erased(erasure_id, file_id, row[0], digests[1], places, rows)
 
 

@@ -7,6 +7,7 @@ from typing import Any
 import psycopg
 
 from ingestion import personal
+from ingestion.prepared import forget_all
 from warehouse import keys, originals
 from warehouse.locks import LOAD
 from warehouse.roles import LOADER, as_role
@@ -26,6 +27,7 @@ def rotate(connection: psycopg.Connection, settings: Settings, *, new_key: bool 
     try:
         with originals.nobody_receives(settings):
             ring = keys.add_key(settings) if new_key else keys.keyring(settings)
+        forget_all(settings)  # sealed with the old key, and read again at no loss
         done = {"key": ring.current, "originals": originals.reseal(settings, ring), "blocks": personal.reseal(connection, ring), "retired": []}
         if not keep_old and keys.owned(settings):
             done["retired"] = [name for name in ring.keys if name != ring.current]

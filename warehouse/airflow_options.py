@@ -25,7 +25,7 @@ def options(settings: Settings, *, metadata: str, address: str, logs: Path) -> d
     return {
         "CORE__DAGS_FOLDER": REPOSITORY / "dags",
         "CORE__EXECUTOR": "LocalExecutor",
-        "CORE__PARALLELISM": 4,
+        "CORE__PARALLELISM": os.environ.get("WAREHOUSE_PARALLELISM") or 4,
         "CORE__LOAD_EXAMPLES": False,
         "CORE__FERNET_KEY": base64.urlsafe_b64encode(hashlib.sha256(secret("airflow_fernet").encode()).digest()).decode(),
         "CORE__DEFAULT_TIMEZONE": settings.timezone.key,

@@ -21,7 +21,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 import psycopg
 
-from warehouse import airflow_options, database
+from warehouse import airflow_options, batches, database
 from warehouse.settings import Settings, WarehouseError
 
 USER = "admin"
@@ -111,6 +111,7 @@ class AirflowServices:
             if done.returncode:
                 raise WarehouseError(f"Airflow's database could not be migrated; {log} ends:\n{tail(log)}")
             (self.home / "migrated").write_text(version("apache-airflow"), encoding="ascii")
+        batches.make_pool(self.database_url(), self.environment())
 
     def start(self) -> None:
         """Start every service. ``prepare`` and ``end_stale`` come before. The scheduler waits for the API server."""

@@ -9,7 +9,6 @@ from __future__ import annotations
 import csv
 import datetime as dt
 import hashlib
-import itertools
 import logging
 import os
 import shutil
@@ -32,7 +31,6 @@ MANIFEST = "arrivals.csv"
 FOLDER_SECONDS = 60  # an empty folder of the inbox is cleared away after that time
 RECEIVED = ".received-"  # prefix of a drop that is being cleared away
 UNREVIEWED = "automatic"  # who approves a publication that nobody was asked about
-FORKED_FILES = 8
 ENOUGH_DISK = 2 * 2**30
 
 log = logging.getLogger(__name__)
@@ -231,74 +229,6 @@ def _clear(settings: Settings, received: Path) -> None:
             back.parent.mkdir(parents=True, exist_ok=True)
             path.rename(back)
     shutil.rmtree(received)
-
-
-@dataclass(frozen=True)
-class Batch:
-    """Files that one task loads: numbers in order of arrival, and what to call them."""
-
-    label: str
-    file_ids: list[int]
-
-
-def batches(connection: psycopg.Connection, settings: Settings, single: int = 50, at_most: int = 15) -> list[Batch]:
-    """The waiting files in order of arrival: one each up to ``single`` files, else by the week or weeks they came in.
-
-    A task costs some three seconds before its first file (process, readers), which is what ``at_most`` bounds.
-    """
-    rows = connection.execute(
-        "select file_id, original_name, received_at from intake.file where outcome is null order by received_at, file_id"
-    ).fetchall()
-    if len(rows) <= single:
-        return [Batch(name, [number]) for number, name, _ in rows]
-    from warehouse.calendar import week_of
-
-    came = lambda row: week_of(row[2].astimezone(settings.timezone).date())  # noqa: E731
-    groups = [list(group) for _, group in itertools.groupby(rows, key=came)]
-    while len(groups) > at_most:
-        groups = [list(itertools.chain(*groups[i : i + 2])) for i in range(0, len(groups), 2)]
-    weeks = lambda group: " to ".join(dict.fromkeys((came(group[0]), came(group[-1]))))  # noqa: E731
-    return [Batch(f"{weeks(g)}: {len(g)} files", [number for number, _, _ in g]) for g in groups]
-
-
-def load_batch(connection: psycopg.Connection, settings: Settings, file_ids: list[int], progress: Callable[..., None] | None = None):
-    """Load files and, before them, whatever arrived earlier and still waits: versions count in order of arrival.
-
-    Files that are loaded already are passed over, so that a task can be repeated.
-    """
-    from ingestion.load import load
-
-    waiting = connection.execute(
-        """select file_id from intake.file
-           where outcome is null and (received_at, file_id) <= (select received_at, file_id from intake.file
-                                                                where file_id = any(%s) order by 1 desc, 2 desc limit 1)
-           order by received_at, file_id""",
-        [file_ids],
-    ).fetchall()
-    if not waiting:
-        return None
-    from warehouse.forked_reader import ForkedReader
-
-    # a fork starts at once; the pool's own processes take a second each, and pay from a handful of files on
-    pool = ForkedReader(settings) if len(waiting) <= FORKED_FILES else None
-    return load(connection, settings, file_ids=[number for (number,) in waiting], progress=progress, pool=pool)
-
-
-def outcome_of(connection: psycopg.Connection, file_ids: list[int]) -> str:
-    """What became of files, in a few words: county and week of a single one, counts of several."""
-    if len(file_ids) == 1:
-        name, outcome, counties, weeks = connection.execute(
-            """select f.original_name, f.outcome,
-                      (select string_agg(distinct county_text, '、') from intake.submission where file_id = f.file_id),
-                      (select string_agg(distinct week, ', ') from intake.submission where file_id = f.file_id)
-               from intake.file f where file_id = %s""",
-            file_ids,
-        ).fetchone()
-        return " ".join(filter(None, [counties, weeks, name, f"({outcome or 'waiting'})"]))
-    rows = connection.execute(
-        "select coalesce(outcome, 'waiting'), count(*) from intake.file where file_id = any(%s) group by 1 order by 1", [file_ids]
-    ).fetchall()
-    return ", ".join(f"{number} {outcome}" for outcome, number in rows)
 
 
 def mark_week(connection: psycopg.Connection, week: str, county: str | None = None) -> int:

@@ -57,7 +57,6 @@ def environment(settings: Settings) -> dict[str, str]:
     chosen = airflow_options.options(settings, metadata=os.environ["WAREHOUSE_AIRFLOW_URL"], address=address, logs=logs) | {
         "CORE__AUTH_MANAGER": "airflow.providers.fab.auth_manager.fab_auth_manager.FabAuthManager",
         "API__BASE_URL": os.environ.get("WAREHOUSE_AIRFLOW_PUBLIC_URL") or address,
-        "CORE__PARALLELISM": os.environ.get("WAREHOUSE_PARALLELISM") or 4,
     }
     if broker := os.environ.get("WAREHOUSE_CELERY_BROKER"):
         chosen |= {
@@ -93,7 +92,7 @@ def wait_for(url: str, patience: float = PATIENCE) -> None:
 
 def migrate(settings: Settings) -> None:
     """Bring both databases up to this version and make the first logins. Safe to repeat, and what an upgrade runs."""
-    from warehouse import database
+    from warehouse import batches, database
 
     for name in NEEDED[:2]:
         wait_for(os.environ[name])
@@ -105,6 +104,7 @@ def migrate(settings: Settings) -> None:
     for step in (["-m", "airflow", "db", "migrate"], ["-m", "warehouse.airflow_users"]):
         if code := subprocess.run([*PYTHON, *step], env=quiet | surroundings, check=False).returncode:
             raise WarehouseError(f"`python {' '.join(step)}` ended with code {code}; the reason is above. The services stay as they are.")
+    batches.make_pool(os.environ["WAREHOUSE_AIRFLOW_URL"], surroundings)
     print("Airflow's database is up to date", flush=True)
 
 

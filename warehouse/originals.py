@@ -26,6 +26,8 @@ from warehouse.settings import Settings, WarehouseError
 MARK = b"\x00WHSEAL1"  # no workbook, archive or text begins like this
 PIECE = 1 << 20
 TAG = 16
+HEAD = 64
+DRAFT = ".writing-"  # begins the name of a file that is not whole yet
 PREFIX = 7  # bytes of the nonce that all pieces share; 4 count them, 1 says whether it is the last
 SEALED = ".sealed"  # file of the archive that says that nothing in it is clear any more
 
@@ -50,6 +52,21 @@ def read(settings: Settings, sha256: str) -> bytes:
 def read_path(path: Path, keys: Keyring) -> bytes:
     with open(path, "rb") as handle:
         return b"".join(_pieces(handle, keys))
+
+
+def read_sealed(path: Path, keys: Keyring) -> bytes:
+    """What `write` put there. Raises OSError, and `Altered` also for what was never sealed: whoever wrote that has no key."""
+    with open(path, "rb") as handle:
+        if handle.read(len(MARK)) != MARK:
+            raise Altered("A file that ought to be sealed is not.")
+        handle.seek(0)
+        return b"".join(_pieces(handle, keys))
+
+
+def head_of(path: Path) -> bytes:
+    """The first bytes on disk, by which one sealing is told from the next (each has random ones of its own)."""
+    with open(path, "rb") as handle:
+        return handle.read(HEAD)
 
 
 def size_of(path: Path) -> int:
@@ -127,16 +144,22 @@ def replace(settings: Settings, sha256: str, data: bytes) -> None:
 
 
 def _replace(path: Path, data: bytes, keys: Keyring) -> None:
-    draft = path.with_name(f".writing-{os.getpid()}-{path.name}")
+    write(path, data, keys)
+    sync_folder(path.parent)
+
+
+def write(path: Path, data: bytes, keys: Keyring, durable: bool = True) -> None:
+    """Seal bytes into a file, which is whole before and after. ``durable``: also behind a power cut."""
+    draft = path.with_name(f"{DRAFT}{os.getpid()}-{path.name}")
     draft.unlink(missing_ok=True)
     try:
         with open(draft, "xb", opener=_private) as handle:
             _seal((data[at : at + PIECE] for at in range(0, len(data), PIECE)), handle, keys)
             handle.flush()
-            os.fsync(handle.fileno())
+            if durable:
+                os.fsync(handle.fileno())
         draft.chmod(0o400)
         draft.rename(path)
-        sync_folder(path.parent)
     finally:
         draft.unlink(missing_ok=True)
 

@@ -13,7 +13,7 @@ from demo.payouts import RECEIVED
 from ingestion.load import LoadResult, load
 from ingestion.receive import receive
 from warehouse import database
-from warehouse.cycle import load_batch
+from warehouse.batches import load_batch
 from warehouse.settings import Settings
 
 

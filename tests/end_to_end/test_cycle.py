@@ -14,7 +14,7 @@ import zipfile
 import pytest
 
 from tests.end_to_end.personal_scan import Persons, in_files, in_tables, of_home
-from warehouse import cycle, database
+from warehouse import batches, cycle, database
 from warehouse.calendar import due_at
 
 pytestmark = [pytest.mark.database, pytest.mark.slow]
@@ -156,12 +156,12 @@ def test_few_files_are_one_batch_each_many_one_for_each_week_they_came_in(settin
     lines = [f"f{n:03}.csv,2020-0{1 + n // 20}-06T08:{n % 20:02}:00+08:00" for n in range(60)]
     put(inbox / "drop", arrivals="path,received_at\n" + "\n".join(lines) + "\n", **{f"f{n:03}": str(n) for n in range(60)})
     cycle.take_inbox(connection, settings)
-    single = cycle.batches(connection, settings, single=60)
+    single = batches.batches(connection, settings, single=60)
     assert [len(batch.file_ids) for batch in single] == [1] * 60 and single[0].label == "f000.csv"
-    weekly = cycle.batches(connection, settings, single=50)
+    weekly = batches.batches(connection, settings, single=50)
     assert [len(batch.file_ids) for batch in weekly] == [20, 20, 20]
     assert [batch.label[:8] for batch in weekly] == ["2020-W02", "2020-W06", "2020-W10"]
-    few = cycle.batches(connection, settings, single=10, at_most=2)
+    few = batches.batches(connection, settings, single=10, at_most=2)
     assert [len(batch.file_ids) for batch in few] == [40, 20]
     assert few[0].label == "2020-W02 to 2020-W06: 40 files"
     in_order = [number for batch in single for number in batch.file_ids]
@@ -171,13 +171,13 @@ def test_few_files_are_one_batch_each_many_one_for_each_week_they_came_in(settin
 def test_a_task_that_runs_out_of_turn_loads_what_came_earlier_first(settings, connection, inbox, monkeypatch):
     put(inbox / "drop", a="1", b="2", c="3", arrivals="path,received_at\na.csv,2020-06-16T08:00+08:00\nb.csv,2020-06-16T09:00+08:00\nc.csv,2020-06-16T10:00+08:00\n")
     cycle.take_inbox(connection, settings)
-    order = [batch.file_ids[0] for batch in cycle.batches(connection, settings)]
+    order = [batch.file_ids[0] for batch in batches.batches(connection, settings)]
     asked = []
     monkeypatch.setattr("ingestion.load.load", lambda *_, file_ids, **__: asked.append(list(file_ids)))
-    cycle.load_batch(connection, settings, [order[1]])
+    batches.load_batch(connection, settings, [order[1]])
     assert asked == [order[:2]]
     connection.execute("update intake.file set outcome = 'refused' where file_id = any(%s)", [order[:2]])
-    assert cycle.load_batch(connection, settings, [order[1]]) is None  # repeated: nothing to do
+    assert batches.load_batch(connection, settings, [order[1]]) is None  # repeated: nothing to do
     assert asked == [order[:2]]
 
 

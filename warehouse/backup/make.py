@@ -28,7 +28,7 @@ from warehouse.publication.ledger import code_version, latest
 from warehouse.settings import Settings, WarehouseError
 
 # made again by whoever needs it, or of this machine only; keys go into a file of their own
-LEFT_OUT = {"postgres", "secrets", "logs", "opened", "dbt", "airflow", "run.lock", "demo.partial", "restore.json"}
+LEFT_OUT = {"postgres", "secrets", "logs", "opened", "prepared", "dbt", "airflow", "run.lock", "demo.partial", "restore.json"}
 DUMPS = {"warehouse": "warehouse.dump", "airflow": "airflow.dump"}
 
 
