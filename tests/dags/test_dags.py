@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
 import os
 import subprocess
 import sys
@@ -67,6 +68,72 @@ def test_intake_goes_on_past_a_failed_file_but_the_run_says_so(dags):
     assert dag.get_task("watch").trigger_rule == "one_failed"
     assert dag.get_task("watch").upstream_task_ids == {"scan", "load_files", "announce"}
     assert dag.max_active_runs == 1
+
+
+def test_loading_is_bounded_by_a_pool_that_every_start_makes(dags, server):
+    from warehouse import batches
+
+    task = dags["receive_and_load"].get_task("load_files")
+    assert task.pool == batches.POOL and dags["receive_and_load"].max_active_runs == 1
+    assert {t.pool for dag in dags.values() for t in dag.tasks if t is not task} == {"default_pool"}
+    name = f"airflow_{os.getpid()}"
+    with psycopg.connect(server, autocommit=True) as admin:
+        admin.execute(f"create database {name}")
+    url = server.rsplit("/", 1)[0] + f"/{name}"
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute("create table slot_pool (id serial, pool text unique, slots int, description text, include_deferred boolean not null)")
+        slots = lambda: connection.execute("select slots from slot_pool where pool = %s", [batches.POOL]).fetchall()  # noqa: E731
+        batches.make_pool(url, {})
+        assert slots() == [(2,)]
+        connection.execute("update slot_pool set slots = 5")
+        batches.make_pool(url, {"WAREHOUSE_INTAKE_SLOTS": " "})
+        assert slots() == [(5,)]  # what somebody set in Airflow stays
+        batches.make_pool(url, {"WAREHOUSE_INTAKE_SLOTS": "12"})
+        assert slots() == [(12,)]
+
+
+NATION = [[n for n in range(832) if n * 16 // 832 == group] for group in range(16)]
+
+
+@pytest.fixture(scope="module")
+def intake_runs(tmp_path_factory):
+    """What became of runs of the intake: a nation's week, a week that came due without a file, an empty inbox, a file that fails."""
+    home = tmp_path_factory.mktemp("airflow_runs")
+    said = [{"waiting": NATION, "ahead": True}, {"waiting": [], "due": "2020-W24"}, {"waiting": []}, {"waiting": [[1], [2], [3]], "fails": [2]}]
+    environment = os.environ | {
+        "AIRFLOW_HOME": str(home), "AIRFLOW__CORE__LOAD_EXAMPLES": "False", "AIRFLOW__CORE__DAGS_FOLDER": str(DAGS),
+        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{home}/airflow.db",
+    }  # fmt: skip
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.dags.intake_run", json.dumps(said)], cwd=REPOSITORY, env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    return json.loads(done.stdout)
+
+
+@pytest.mark.slow
+def test_a_nations_week_is_nineteen_task_instances(intake_runs):
+    nation = intake_runs[0]
+    assert nation["run"] == "success"
+    assert nation["tasks"] == {"scan success": 1, "load_files success": 16, "announce success": 1, "watch skipped": 1}
+    assert sorted(nation["loaded"]) == [[files, True] for files in NATION]  # in whatever order: none needs another's
+
+
+@pytest.mark.slow
+def test_a_week_that_comes_due_without_a_file_is_announced(intake_runs):
+    assert intake_runs[1]["tasks"]["announce success"] == 1
+
+
+@pytest.mark.slow
+def test_an_empty_inbox_announces_nothing_and_is_no_failure(intake_runs):
+    assert intake_runs[2] == {"run": "success", "tasks": {"scan skipped": 1, "load_files skipped": 1, "announce skipped": 1, "watch skipped": 1}, "loaded": []}
+
+
+@pytest.mark.slow
+def test_a_task_that_fails_stops_no_other_and_the_run_says_so(intake_runs):
+    failed = intake_runs[3]
+    assert failed["run"] == "failed" and failed["loaded"] == [[[1], False], [[3], False]]
+    assert failed["tasks"] == {"scan success": 1, "load_files success": 2, "load_files failed": 1, "announce success": 1, "watch failed": 1}
 
 
 def test_nothing_is_published_that_was_not_judged(dags):
