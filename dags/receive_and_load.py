@@ -45,7 +45,7 @@ with DAG(
         with warehouse_connection("loader") as (connection, settings):
             faults = cycle.take_inbox(connection, settings, progress=tell)
             found = [asdict(batch) for batch in batches.batches(connection, settings)]
-            due = cycle.week_came_due(connection, settings)
+            due = None if found else cycle.week_to_announce(connection, settings)
         for fault in faults:
             tell(fault)
         if faults and not found:

@@ -31,6 +31,7 @@ MANIFEST = "arrivals.csv"
 FOLDER_SECONDS = 60  # an empty folder of the inbox is cleared away after that time
 RECEIVED = ".received-"  # prefix of a drop that is being cleared away
 UNREVIEWED = "automatic"  # who approves a publication that nobody was asked about
+ANNOUNCE_SECONDS = 3600.0
 ENOUGH_DISK = 2 * 2**30
 
 log = logging.getLogger(__name__)
@@ -280,6 +281,18 @@ def week_came_due(connection: psycopg.Connection, settings: Settings, now: dt.da
         return None
     judged = connection.execute("select max(publish_week) from quality.check_run where verdict is not null").fetchone()[0]
     return due if judged is None or due > judged else None
+
+
+def week_to_announce(connection: psycopg.Connection, settings: Settings) -> str | None:
+    """The week that came due, once an hour until it has been judged: while it is, or if that fails, nobody needs to hear it each minute."""
+    week, note = week_came_due(connection, settings), settings.home / "announced_week"
+    if week is None:
+        return None
+    with suppress(OSError):
+        if note.read_text(encoding="ascii") == week and time.time() - note.stat().st_mtime < ANNOUNCE_SECONDS:
+            return None
+    note.write_text(week, encoding="ascii")
+    return week
 
 
 def clock(settings: Settings) -> dt.datetime:

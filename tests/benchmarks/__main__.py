@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 
-from tests.benchmarks import line_lists, plots, scale, under_airflow, weeks
+from tests.benchmarks import line_lists, plots, scale, scheduler, under_airflow, weeks
 from tests.benchmarks.figure import Figure, Workshop, workshop
 from warehouse.settings import REPOSITORY, Settings
 
@@ -27,8 +27,9 @@ GROUPS: dict[str, Callable[[Workshop, int], list[Figure]]] = {
     "airflow": under_airflow.weekly,
     "province": scale.province,
     "nation": scale.nation,
+    "scheduler": scheduler.week,
 }
-ON_DEMAND = ("province", "nation")  # hours, not minutes: only with --only
+ON_DEMAND = ("province", "nation", "scheduler")  # hours, not minutes: only with --only
 QUICK = {
     "xlsx": functools.partial(line_lists.workbook, rows=20_000),
     "csv": functools.partial(line_lists.text, rows=50_000),
@@ -37,6 +38,7 @@ QUICK = {
     "payouts": functools.partial(scale.payouts, rows=50_000, weeks=3, counties=2),
     "province": functools.partial(scale.province, counties=3, weeks=3),
     "nation": functools.partial(scale.nation, households=20_000, counties=6),
+    "scheduler": functools.partial(scheduler.week, counties=6),
 }
 TITLES = {
     "payouts_xlsx": "Payout list .xlsx: read, checked, loaded",
@@ -62,6 +64,9 @@ TITLES = {
     "reader_fct_employment_weekly": "A reader's query: employment",
     "reader_fct_subsidy_payment": "A reader's query: payments",
     "province_memory": "A province's year from originals: peak memory",
+    "nation_airflow_instances": "A nation's week under Airflow: task instances",
+    "nation_airflow_wait": "… from queued to started",
+    "nation_airflow_scheduler": "… the scheduler's processor time, of the wall clock's",
     "nation_receive": "A nation's small files, inbox to published",
     "nation_intake": "A nation's households into raw, of a day",
     "nation_build": "… built, of a day",

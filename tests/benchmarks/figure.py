@@ -116,10 +116,11 @@ class Watch:
 
     def _look(self) -> None:
         while not self._done.wait(self.seconds):
-            self.peak = max(self.peak, sum(map(_proportional, _family(self.roots))) / 2**20)
+            self.peak = max(self.peak, sum(map(_proportional, family(self.roots))) / 2**20)
 
 
-def _family(roots: list[int]) -> set[int]:
+def family(roots: list[int]) -> set[int]:
+    """Processes and all that came from them. Needs /proc."""
     parents: dict[int, int] = {}
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():

@@ -32,7 +32,7 @@ def run(dag, said: dict) -> dict:
         loaded.append([file_ids, ahead])
 
     cycle.take_inbox = lambda *_, **__: []
-    cycle.week_came_due = lambda *_: said.get("due")
+    cycle.week_to_announce = lambda *_: said.get("due")
     batches.batches = lambda *_: [batches.Batch(f"{len(ids)} files", ids, said.get("ahead", False)) for ids in said["waiting"]]
     batches.load_batch, batches.outcome_of = load, lambda *_: "loaded"
     done = dag.test()

@@ -124,6 +124,22 @@ def test_a_week_that_comes_due_without_a_file_is_announced(intake_runs):
     assert intake_runs[1]["tasks"]["announce success"] == 1
 
 
+def test_the_announcement_is_made_once_an_hour_until_the_week_is_judged(tmp_path, monkeypatch):
+    from warehouse import cycle
+    from warehouse.settings import Settings
+
+    settings, due = Settings(tmp_path, None, Settings.from_environment().timezone), ["2020-W24"]
+    monkeypatch.setattr(cycle, "week_came_due", lambda connection, settings: due[0])
+    announced = lambda: cycle.week_to_announce(None, settings)  # noqa: E731
+    assert [announced(), announced()] == ["2020-W24", None]
+    os.utime(tmp_path / "announced_week", (0, 0))
+    assert [announced(), announced()] == ["2020-W24", None]
+    due[0] = "2020-W25"
+    assert [announced(), announced()] == ["2020-W25", None]
+    due[0] = None
+    assert announced() is None
+
+
 @pytest.mark.slow
 def test_an_empty_inbox_announces_nothing_and_is_no_failure(intake_runs):
     assert intake_runs[2] == {"run": "success", "tasks": {"scan skipped": 1, "load_files skipped": 1, "announce skipped": 1, "watch skipped": 1}, "loaded": []}
