@@ -45,7 +45,7 @@ with DAG(
         with warehouse_connection("loader") as (connection, settings):
             faults = cycle.take_inbox(connection, settings, progress=tell)
             found = [asdict(batch) for batch in batches.batches(connection, settings)]
-            due = None if found else cycle.week_to_announce(connection, settings)
+            due = cycle.week_to_announce(connection, settings)  # with files, their announcement is its own
         for fault in faults:
             tell(fault)
         if faults and not found:

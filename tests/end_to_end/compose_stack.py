@@ -200,7 +200,7 @@ def loading_worker(stack: Stack) -> str:
             if run["state"] == "running":
                 tasks = [t for t in stack.api().tasks("receive_and_load", run["dag_run_id"]) if t["task_id"] == "load_files"]
                 states = [t["state"] for t in tasks]
-                if states.count("success") >= 2 and "running" in states and states.count(None) + states.count("scheduled") >= 2:
+                if states.count("success") >= 2 and "running" in states and sum(states.count(one) for one in (None, "scheduled", "queued")) >= 2:
                     return next(t["hostname"] for t in tasks if t["state"] == "running")
         time.sleep(0.2)
     raise AssertionError("no worker was seen while it loaded")

@@ -93,6 +93,17 @@ def test_every_service_is_limited_logs_within_bounds_and_says_whether_it_is_well
     assert service["healthcheck"]["test"] and service["healthcheck"]["start_period"]
 
 
+def test_files_are_read_on_all_workers_and_the_other_steps_find_a_place():
+    from warehouse import batches
+
+    given = lambda service, name: re.fullmatch(r"\$\{\w+:-(\d+)\}", service["environment"][name])[1]  # noqa: E731
+    for name in ("airflow-scheduler", "worker"):  # who makes the groups, and who works at them
+        service = CELERY["services"][name]
+        assert batches.OWN_READERS < int(given(service, batches.SLOTS)) < int(given(service, "WAREHOUSE_PARALLELISM"))
+        assert given(service, batches.SLOTS) == given(CELERY["services"]["migrate"], batches.SLOTS)  # who makes the pool
+    assert int(given(SHIPPED["services"]["migrate"], batches.SLOTS)) == batches.OWN_READERS  # one host: a city's week as it was
+
+
 def test_what_is_published_is_published_to_the_host_alone_unless_asked():
     ports = [port for service in SERVICES.values() for port in service.get("ports", [])]
     assert len(ports) == 6
