@@ -5,8 +5,8 @@
 -- A household counts once for an industry, however often it was paid. The lists must be complete from the first week
 -- of the year for which any county sent one: with a list missing the sums say nothing about the weekly report.
 with first_list as (
-    select y.year, (select min(s.as_of_date) from quality.accepted_submission s
-                    where s.form = 'IND02' and s.week between y.year || '-W01' and y.year || '-W53') as as_of_date
+    select y.year, (select s.as_of_date from quality.accepted_submission s
+                    where s.form = 'IND02' and s.week between y.year || '-W01' and y.year || '-W53' order by s.week limit 1) as as_of_date
     from (select distinct left(week, 4) as year from pg_temp.judging) y
 ), report as (
     select s.*, f.as_of_date as first_as_of_date
@@ -17,7 +17,7 @@ with first_list as (
 ), judged as (
     select r.*, r.first_as_of_date <= r.as_of_date and (
         select count(*) from quality.accepted_submission l
-        where l.form = 'IND02' and l.county_code = r.county_code
+        where l.form = 'IND02' and l.county_code = r.county_code and l.week between left(r.week, 4) || '-W01' and r.week
           and l.as_of_date between r.first_as_of_date and r.as_of_date
     ) = (r.as_of_date - r.first_as_of_date) / 7 + 1 as evaluable
     from report r

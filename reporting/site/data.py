@@ -244,7 +244,7 @@ def _ledger(connection: psycopg.Connection, facts: Facts, zone: ZoneInfo, weeks:
            left join quality.check_run c using (check_run_id) where publication_id >= %s order by publication_id""",
         since_publication,
     )
-    facts.punctuality = {(p["week"], p["county_code"]): p for p in records("select * from quality.punctuality where week = any(%s)", weeks)}
+    facts.punctuality = {(p["week"], p["county_code"]): p for p in records(PUNCTUALITY, weeks)}
     runs = records("select * from quality.check_run where finished_at is not null order by check_run_id desc limit 1")
     facts.run = runs[0] if runs else None
     facts.waivers = records("select * from quality.waiver order by waiver_id desc")
@@ -254,6 +254,8 @@ def _ledger(connection: psycopg.Connection, facts: Facts, zone: ZoneInfo, weeks:
     _revisions(facts, records(REVISIONS, since_publication))
 
 
+# a week at a time: asked for a list of weeks, the view would join the whole register of submissions
+PUNCTUALITY = "select p.* from unnest(%s::text[]) w (week) join lateral (select * from quality.punctuality p where p.week = w.week offset 0) p on true"
 REVISIONS = """
 select r.publication_id, r.mart, r.county_code, r.week, r.row_key, r.column_name, r.kind, r.old_value, r.new_value, r.submission_id, r.change_reason,
        s.version, f.original_name as file

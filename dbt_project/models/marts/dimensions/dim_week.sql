@@ -2,13 +2,23 @@
 {% set columns = ['week', 'monday_date', 'as_of_date', 'iso_year', 'iso_week', 'month_no', 'previous_week', 'due_at'] %}
 
 -- Every week from the first that any county reported for to the newest published; nobody reporting is no gap.
-with bounds as (
+with earliest as (
 
-    select
-        {{ day_of_week('min(s.week)', 1) }} as first_monday,
-        (select h.as_of_date - 6 from {{ source('ops', 'horizon') }} as h) as last_monday
+    -- not min(), for which all of them would be read
+    select s.week
     from {{ source('intake', 'ever_accepted_submission') }} as s
     where s.week <= (select h.week from {{ source('ops', 'horizon') }} as h)
+    order by s.week
+    limit 1
+
+),
+
+bounds as (
+
+    select
+        {{ day_of_week('e.week', 1) }} as first_monday,
+        (select h.as_of_date - 6 from {{ source('ops', 'horizon') }} as h) as last_monday
+    from earliest as e
 
 ),
 
