@@ -174,7 +174,8 @@ def _in_order(settings: Settings, files: list[FileRow], read: Callable[[Iterable
         elif (answer := ahead.take(file)) is not None:
             yield answer
         else:
-            yield next(iter(read([question(settings, file)])))
+            yield from read([question(settings, file)])
+    yield from others  # none; but of the last file, rows may still have to come in
 
 
 def _forget(connection: psycopg.Connection, ahead: Prepared) -> None:

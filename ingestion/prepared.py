@@ -16,12 +16,14 @@ import json
 import pickle
 import sys
 import time
+from collections import deque
 from collections.abc import Iterable
 from pathlib import Path
 
 from ingestion import contracts, reference_files
+from ingestion.copying import ReaderLost
 from ingestion.pseudonyms import Pseudonyms
-from ingestion.reader_process import Answer, Question
+from ingestion.reader_process import Answer, Question, refused
 from ingestion.receive import archived
 from ingestion.rounds import FileRow
 from warehouse import originals
@@ -69,6 +71,11 @@ class Prepared:
 
     def keep(self, file: FileRow, answer: Answer) -> None:
         """Keep what came of reading a file, in one step. Raises OSError where the disk does not take it."""
+        try:
+            for form in answer.file.forms:
+                deque(form.pieces, maxlen=0)  # rows of a long form may still be on their way, and only those that have come are kept
+        except ReaderLost as lost:
+            answer = refused(file.original_name, lost.kind, lost.trouble)
         self.folder.mkdir(mode=0o700, exist_ok=True)
         name = self._name(file)
         originals.write(self.folder / name, pickle.dumps((name, answer), protocol=5), self._pseudonyms.keys, durable=False)

@@ -144,7 +144,7 @@ def test_nothing_is_read_twice(spread, waiting, settings, monkeypatch):
         raise AssertionError("a file was read again")
 
     monkeypatch.setattr("ingestion.reader_process.ReaderPool._ask", nobody_reads)
-    monkeypatch.setattr("warehouse.forked_reader.ForkedReader._ask", nobody_reads)
+    monkeypatch.setattr("warehouse.forked_reader._Fork", nobody_reads)
     for task in tasks:
         batches.load_batch(waiting, settings, task, ahead=True)
     assert waiting.execute("select count(*) from intake.file where outcome is null").fetchone()[0] == 0
@@ -287,6 +287,18 @@ def test_on_a_full_disk_the_loader_reads(spread, waiting, settings, by_the_loade
         batches.load_batch(waiting, settings, task, lambda what, *_: told.append(what), ahead=True)
     assert rows(waiting, settings) == by_the_loader
     assert any("No space left" in what for what in told)
+
+
+def test_a_long_list_is_kept_to_its_last_row(spread, waiting, settings, by_the_loader, monkeypatch):
+    monkeypatch.setattr("ingestion.copying.PIECE_ROWS", 3)  # in forks of this process: rows that still come in when the answer is there
+    monkeypatch.setattr(batches, "FORKED_FILES", 10_000)
+    tasks = groups(waiting, settings)
+    for task in tasks:
+        batches._read(waiting, settings, task, None)
+    (settings.home / prepared.FOLDER / kept(settings)[0]).unlink()  # one of them is read by the loader
+    for task in tasks:
+        batches.load_batch(waiting, settings, task, ahead=True)
+    assert rows(waiting, settings) == by_the_loader
 
 
 def test_nobody_is_in_what_is_kept(spread, waiting, settings, weeks):
