@@ -373,6 +373,7 @@ def _counties(connection: psycopg.Connection) -> None:
     for group in groups:
         for schema in ("marts", "quality"):
             _run(connection, _schema_rights(connection, group, schema, "USAGE"))
+    _run(connection, _rights_of_all(connection, groups, "quality", READ, COUNTY_TABLES + COUNTY_VIEWS))
     for role in (*groups, *STEPS, AUDITOR):
         if not connection.execute("select has_function_privilege(%s, 'quality.trace_cell(text, bigint, text, text, text, text)', 'execute')", [role]).fetchone()[0]:
             connection.execute(sql.SQL("grant execute on function quality.trace_cell to {}").format(sql.Identifier(role)))
