@@ -26,6 +26,7 @@ from warehouse.settings import WarehouseError
 LOADER, TRANSFORMER, PUBLISHER = "warehouse_loader", "warehouse_transformer", "warehouse_publisher"
 STEPS = (LOADER, TRANSFORMER, PUBLISHER)
 BI_READER, AUDITOR = "bi_reader", "auditor"
+VIEWS = "warehouse_views"  # owns the marts that filter by county, and must not own their tables: owners are above policies
 ACTED = (*STEPS, AUDITOR)  # the quality pages are made with an auditor's rights
 BUILT = ("staging", "intermediate", "candidate")  # dbt's schemas
 SCHEMAS = ("intake", "raw", "reference", "quality", "ops", "store", "marts", *BUILT)
@@ -69,6 +70,7 @@ RIGHTS: dict[str, dict[str, list[tuple[str, tuple[str, ...] | None]]]] = {
         "marts": [(READ, None)],
         "candidate": [(ALL, None)],
     },
+    VIEWS: {"store": [(READ, None)]},
     BI_READER: {"marts": [(READ, None)]},
     AUDITOR: {schema: [(READ, None)] for schema in SCHEMAS if schema != "raw"},
 }
@@ -144,11 +146,13 @@ def ensure(connection: psycopg.Connection) -> None:
     Rights are only ever added here. Raises WarehouseError where the login may neither make the roles nor find them made.
     """
     groups = [county_group(code) for (code,) in connection.execute("select county_code from reference.counties where valid_to is null")]
-    _roles(connection, [*STEPS, BI_READER, AUDITOR, *groups])
+    _roles(connection, [*STEPS, VIEWS, BI_READER, AUDITOR, *groups])
+    _views_role(connection)
     for schema, owner in OWNED.items():
         if schema in BUILT and not _exists(connection, schema):
             connection.execute(sql.SQL("create schema {} authorization {}").format(sql.Identifier(schema), sql.Identifier(owner)))
         _run(connection, _schema_rights(connection, owner, schema, "CREATE, USAGE"))
+    _run(connection, _schema_rights(connection, VIEWS, "marts", "CREATE, USAGE"))
     _database_rights(connection, groups)
     _own(connection)
     ensure_grants(connection)
@@ -203,6 +207,17 @@ def _roles(connection: psycopg.Connection, names: list[str]) -> None:
                 ) from error
 
 
+def _views_role(connection: psycopg.Connection) -> None:
+    """The publisher makes the views and hands them over. Nobody else is in this group, and it is in none."""
+    if connection.execute("select pg_has_role(%s, %s, 'usage')", [PUBLISHER, VIEWS]).fetchone()[0]:
+        return
+    try:
+        with connection.transaction():
+            connection.execute(sql.SQL("grant {} to {}").format(sql.Identifier(VIEWS), sql.Identifier(PUBLISHER)))
+    except psycopg.errors.InsufficientPrivilege as error:
+        raise WarehouseError(f"{PUBLISHER} is no member of {VIEWS}. Let an administrator run: grant {VIEWS} to {PUBLISHER};") from error
+
+
 def _database_rights(connection: psycopg.Connection, groups: list[str]) -> None:
     """Only the groups may connect, and only the steps make temporary tables. Left alone where the database is another's."""
     name, mine = connection.execute("select datname, pg_has_role(datdba, 'usage') from pg_database where datname = current_database()").fetchone()
@@ -219,17 +234,23 @@ def _database_rights(connection: psycopg.Connection, groups: list[str]) -> None:
 
 
 def _own(connection: psycopg.Connection) -> None:
-    """Hand over what an earlier version's login made in the rooms of the steps."""
+    """Hand over what an earlier version's login, or a restore without owners, made in the rooms of the steps."""
     for schema, owner in OWNED.items():
         found = connection.execute(
-            """select c.relname, c.relkind from pg_class c where c.relnamespace = to_regnamespace(%s) and c.relkind in ('r', 'v', 'm', 'S', 'p')
-               and pg_get_userbyid(c.relowner) <> %s and not c.relname = any(%s)
-               and not exists (select from pg_depend d where d.objid = c.oid and d.deptype in ('i', 'a') and c.relkind = 'S')""",
-            [schema, owner, list(KEPT_BY_MIGRATION)],
+            """with ours as (
+                   select c.oid, c.relname, c.relkind, pg_get_userbyid(c.relowner) as has, case when exists (
+                       select from pg_policy p join pg_class t on t.oid = p.polrelid
+                       where t.relnamespace = to_regnamespace('store') and t.relname = c.relname and %(schema)s = 'marts' and c.relkind = 'v'
+                   ) then %(views)s else %(owner)s end as owner
+                   from pg_class c where c.relnamespace = to_regnamespace(%(schema)s) and c.relkind in ('r', 'v', 'm', 'S', 'p') and not c.relname = any(%(kept)s)
+               )
+               select relname, relkind, owner from ours
+               where has <> owner and not exists (select from pg_depend d where d.objid = ours.oid and d.deptype in ('i', 'a') and relkind = 'S')""",
+            {"schema": schema, "owner": owner, "views": VIEWS, "kept": list(KEPT_BY_MIGRATION)},
         ).fetchall()
-        for name, kind in found:
+        for name, kind, owned_by in found:
             what = sql.SQL({"v": "view", "m": "materialized view", "S": "sequence"}.get(kind, "table"))
-            connection.execute(sql.SQL("alter {} {} owner to {}").format(what, sql.Identifier(schema, name), sql.Identifier(owner)))
+            connection.execute(sql.SQL("alter {} {} owner to {}").format(what, sql.Identifier(schema, name), sql.Identifier(owned_by)))
 
 
 def _schema_rights(connection: psycopg.Connection, role: str, schema: str, privileges: str) -> list[sql.Composable]:

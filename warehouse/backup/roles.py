@@ -48,7 +48,7 @@ def make(connection: psycopg.Connection, folder: Path) -> list[str]:
                 connection.execute(sql.SQL("create role {} " + words).format(sql.Identifier(role["name"])))
                 made.append(role["name"])
         for group, member in told["members"]:
-            if member in made or not member:
+            if member in made or group in made or not member:
                 connection.execute(sql.SQL("grant {} to {}").format(sql.Identifier(group), sql.Identifier(member) if member else sql.SQL("current_user")))
         for name, option in told["options"]:
             if name in made:
