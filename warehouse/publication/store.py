@@ -18,7 +18,7 @@ from warehouse.settings import WarehouseError
 
 VERSION_COLUMNS = ("opened_in", "closed_in")
 PLANNED = ("week", "county_code", "submission_id", *VERSION_COLUMNS)  # columns that are looked up by and tell nothing of a county's figures
-ATTEMPTS = 20  # for the short exclusive lock that a new column needs; a reader's long query may hold it up
+ATTEMPTS = 20  # for the short exclusive lock that a new column or view needs; a reader's long query may hold it up
 PATIENCE = "40ms"  # readers that come while we wait for that lock wait no longer than this
 
 # The row versions of the publication that is read. Of `opened_in <= …` the planner, who does not know the number, expects
@@ -166,7 +166,7 @@ def _guard(connection: psycopg.Connection, name: str, columns: list[str]) -> Non
 
 
 def _view(connection: psycopg.Connection, mart: Mart) -> None:
-    """What readers see. The filter by county stands in the view and as a policy: docs/decisions/0008 says why."""
+    """What readers see. The filter by county stands in the view and as a policy: docs/decisions/0009 says why."""
     own = own_rows(mart.name)
     run = lambda text, **parts: connection.execute(sql.SQL(text).format(view=sql.Identifier("marts", mart.name), table=mart.store, **parts))  # noqa: E731
     run(
@@ -206,7 +206,7 @@ def _extend(connection: psycopg.Connection, mart: Mart, new: list[str]) -> None:
             return
         except psycopg.errors.LockNotAvailable as error:
             if attempt == ATTEMPTS:
-                raise WarehouseError(f"marts.{mart.name} needs a new column, but a reader's query holds it. Publish again when the query has ended.") from error
+                raise WarehouseError(f"marts.{mart.name} has to be changed, but a reader's query holds it. Publish again when the query has ended.") from error
             time.sleep(0.5)
 
 
