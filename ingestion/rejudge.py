@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import psycopg
 
 from ingestion.load import LoadResult, _answers, _Loader, _only_loader
+from ingestion.prepared import Prepared
 from ingestion.reader_process import ReaderPool
 from ingestion.rounds import FileRow
 from ingestion.waived import HOLDS
@@ -90,7 +91,7 @@ def read_again(connection: psycopg.Connection, settings: Settings, forms: list[R
         (after,) = connection.execute("select coalesce(max(submission_id), 0) from intake.submission").fetchone()
         connection.commit()
         read = []
-        with _answers(settings, files, workers, pool) as answers:
+        with _answers(settings, files, workers, pool, Prepared(settings)) as answers:
             loader = _Loader(connection, settings, result)
             for file, answer in zip(files, answers, strict=True):
                 prepared = answer.file
