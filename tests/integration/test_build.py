@@ -1,5 +1,7 @@
 """Which slices a build takes on, without starting dbt."""
 
+import re
+
 import pytest
 from warehouse_rows import submit
 
@@ -73,3 +75,16 @@ def test_nothing_accepted_is_nothing_to_build(settings):
     assert (result.build_run_id, result.slices, result.succeeded) == (None, 0, True)
     with database.connect(settings) as connection:
         assert connection.execute("select count(*) from ops.build_run").fetchone() == (0,)
+
+
+def test_new_tables_lock_what_they_refer_to_in_one_order(settings, connection):
+    """Two threads of a first build, each waiting for a table that the other has, would be a deadlock."""
+    submit(connection, "COP03", COUNTY, "2020-W22", [{}])
+    connection.commit()
+    assert build(settings, publish_week="2020-W22").succeeded
+    made = [text for path in (settings.home / "dbt/target/run").rglob("*.sql") if (text := path.read_text(encoding="utf-8")).count(" references ")]
+    assert len(made) > 10
+    for text in made:
+        head, _, body = text.partition("create ")
+        referred = sorted(set(re.findall(r" references (\S+) \(", body)))
+        assert re.findall(r"lock table (.+) in share row exclusive mode", head) == [", ".join(referred)]
