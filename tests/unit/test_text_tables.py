@@ -16,7 +16,7 @@ def by_csv(data, encoding, delimiter=","):
     return text_tables.rows_of(data, encoding, delimiter, 512)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(LINES, st.sampled_from(["utf-8-sig", "gb18030"]), st.sampled_from(",;\t"), st.sampled_from(["\n", "\r\n"]), st.booleans())
 def test_the_reader_of_long_lists_sees_what_the_csv_module_sees(lines, encoding, delimiter, end, closed):
     text = end.join(delimiter.join(c.replace(delimiter, "") for c in line) for line in lines) + (end if closed else "")
