@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import datetime as dt
+import functools
 import hashlib
 import os
 import time
@@ -61,7 +62,8 @@ def build(
         week = _publish_week(connection, settings, now, publish_week)
         if week is None:
             return BuildResult(None, None, 0, None, time.monotonic() - began, True)
-        project_hash = _project_hash(project(settings))
+        folder = project(settings)
+        project_hash = _project_hash(folder)
         same_codes, full_refresh = _standing(connection, project_hash, full_refresh)
         with connection.transaction():
             _note_followers(connection, week, everything=full_refresh)
@@ -73,10 +75,10 @@ def build(
         if settings.spark:
             from warehouse.spark import make_rows  # needs Java and packages of its own
 
-            invocation = make_rows(settings, connection, forms, make_tables=_make_tables if full_refresh else None, progress=progress)
+            invocation = make_rows(settings, connection, forms, make_tables=functools.partial(_make_tables, folder=folder) if full_refresh else None, progress=progress)
         else:
             select = _selection(forms) if same_codes and not full_refresh else []
-            invocation = _run_dbt(settings, database_address(connection), select, full_refresh, progress)
+            invocation = _run_dbt(settings, folder, database_address(connection), select, full_refresh, progress)
         _close_run(connection, run, invocation)
         if progress:
             progress("building slices", slices, slices)
@@ -269,15 +271,15 @@ def _environment(values: dict[str, str]) -> Iterator[None]:
                 os.environ[name] = value
 
 
-def _run_dbt(settings: Settings, address: dict[str, str], select: list[str], full_refresh: bool, progress: Callable[..., None] | None) -> str | None:
+def _run_dbt(settings: Settings, folder: Path, address: dict[str, str], select: list[str], full_refresh: bool, progress: Callable[..., None] | None) -> str | None:
     """One ``dbt build``; returns its invocation id. Raises WarehouseError naming the node that failed."""
     arguments = ["build", "--exclude-resource-type", "unit_test"]
     arguments += ["--select", *select, "--indirect-selection", "buildable"] if select else []
     arguments += ["--full-refresh"] if full_refresh else []
-    return invoke(settings, address, arguments, progress)
+    return invoke(settings, folder, address, arguments, progress)
 
 
-def _make_tables(settings: Settings, connection: psycopg.Connection) -> None:
+def _make_tables(settings: Settings, connection: psycopg.Connection, *, folder: Path) -> None:
     """The candidate tables with their keys, and facts without rows, which come from elsewhere: a full refresh of no slices.
 
     Not dbt's ``--empty``, whose subqueries get a second alias. A cut-off loses nothing: the next build notes its slices anew.
@@ -285,16 +287,15 @@ def _make_tables(settings: Settings, connection: psycopg.Connection) -> None:
     connection.execute("create temporary table kept_slice as table ops.build_slice")
     connection.execute("delete from ops.build_slice")
     try:
-        invoke(settings, database_address(connection), ["build", "--full-refresh", "--exclude-resource-type", "test", "unit_test"])
+        invoke(settings, folder, database_address(connection), ["build", "--full-refresh", "--exclude-resource-type", "test", "unit_test"])
     finally:
         connection.execute("insert into ops.build_slice table kept_slice")
         connection.execute("drop table kept_slice")
 
 
-def invoke(settings: Settings, address: dict[str, str], arguments: list[str], progress: Callable[..., None] | None = None) -> str | None:
-    """Run dbt in this process on the project; returns its invocation id. Raises WarehouseError naming what failed."""
+def invoke(settings: Settings, folder: Path, address: dict[str, str], arguments: list[str], progress: Callable[..., None] | None = None) -> str | None:
+    """Run dbt in this process on the project in ``folder``; returns its invocation id. Raises WarehouseError naming what failed."""
     target = settings.home / "dbt" / "target"
-    folder = project(settings)
     places = ["--project-dir", folder, "--profiles-dir", folder, "--target-path", target, "--log-path", settings.logs / "dbt"]
     environment = address | {
         "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
@@ -303,6 +304,8 @@ def invoke(settings: Settings, address: dict[str, str], arguments: list[str], pr
     }
     with _environment(environment):
         from dbt.cli.main import dbtRunner  # four seconds: only when there is something to build
+
+        from warehouse.observe import lineage  # which comes to know the ledger, as this does
 
         done, invocation = 0, None
 
@@ -313,8 +316,10 @@ def invoke(settings: Settings, address: dict[str, str], arguments: list[str], pr
                 done += 1
                 progress("dbt models", done)
 
+        # a second for a list of all models, written twice, which lineage alone reads
+        artifacts = ["--write-json" if lineage.enabled() else "--no-write-json"]
         quiet = ["--log-level", "none", "--log-level-file", "info", "--no-use-colors"]
-        result = dbtRunner(callbacks=[watch]).invoke([*arguments[:1], *quiet, *map(str, places), *arguments[1:]])
+        result = dbtRunner(callbacks=[watch]).invoke([*arguments[:1], *quiet, *artifacts, *map(str, places), *arguments[1:]])
     if not result.success:
         raise WarehouseError(_failure(result, settings))
     return invocation

@@ -181,7 +181,7 @@ def _csv(header: list[str], rows: list[list]) -> str:
     return text.getvalue()
 
 
-class _Dumper(yaml.SafeDumper):
+class _Dumper(getattr(yaml, "CSafeDumper", yaml.SafeDumper)):  # in C where there is one: every build makes all these texts
     def ignore_aliases(self, data: Any) -> bool:
         return True
 

@@ -131,7 +131,9 @@ class EmbeddedServer:
         self._own(self.folder)
         self._own(password)
         try:
-            self._run("initdb", "-D", draft, "-U", USER, "--auth=scram-sha-256", f"--pwfile={password}", "--encoding=UTF8", "--locale=C.UTF-8", "--no-sync")
+            # the order of C.UTF-8 is that of C, which is compared byte by byte instead of by the C library
+            locale = ["--encoding=UTF8", "--locale=C.UTF-8", "--lc-collate=C"]
+            self._run("initdb", "-D", draft, "-U", USER, "--auth=scram-sha-256", f"--pwfile={password}", *locale, "--no-sync")
         finally:
             password.unlink()
         draft.rename(self.data)

@@ -17,6 +17,7 @@ from ingestion.load import load
 from warehouse import database
 from warehouse.build import database_address, invoke
 from warehouse.cycle import take_inbox
+from warehouse.dbt_sources import PROJECT
 from warehouse.settings import WarehouseError
 
 pytestmark = pytest.mark.database
@@ -132,5 +133,5 @@ def test_every_client_insists_on_tls_where_the_address_asks_for_it(settings):
         address = database_address(connection)
     assert address["DBT_WAREHOUSE_SSLMODE"] == "allow"
     with pytest.raises(WarehouseError, match="SSL"):
-        invoke(settings, address | {"DBT_WAREHOUSE_SSLMODE": "require"}, ["run", "--select", "stg_emp01__rows"])
+        invoke(settings, PROJECT, address | {"DBT_WAREHOUSE_SSLMODE": "require"}, ["run", "--select", "stg_emp01__rows"])
     assert isinstance(psycopg.connect(settings.url).close(), type(None))

@@ -12,6 +12,7 @@ from warehouse_rows import submit
 
 from warehouse import database
 from warehouse.build import build, database_address, invoke
+from warehouse.dbt_sources import PROJECT
 from warehouse.publication import Publication, holds, publish, release, verify, withdraw
 from warehouse.settings import Settings, WarehouseError
 
@@ -314,4 +315,4 @@ def test_a_reader_without_rights_on_the_store_reads_the_marts(story):
 def test_the_models_unit_tests_hold(story):
     """dbt's own unit tests, on the tables of this database."""
     with database.connect(story.settings) as connection:
-        invoke(story.settings, database_address(connection), ["test", "--select", "test_type:unit"])
+        invoke(story.settings, PROJECT, database_address(connection), ["test", "--select", "test_type:unit"])
