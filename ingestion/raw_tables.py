@@ -16,7 +16,7 @@ from warehouse.roles import ensure_raw_grants
 
 # Columns that every raw table has before the form's own
 LEADING = {
-    "submission_id": "bigint not null references intake.submission",
+    "submission_id": "bigint not null",
     "row_no": "integer not null",
     "block_no": "smallint not null",
     "sheet_row": "integer not null",
@@ -77,6 +77,7 @@ def _raw_table(connection: psycopg.Connection, form: Form) -> None:
     if not have:
         body = sql.SQL(", ").join([definition(c) for c in columns])
         connection.execute(sql.SQL("create table {} ({}, primary key (submission_id, row_no))").format(table, body))
+        connection.execute("call intake.watch_rows(%s)", [f"raw.{form.code.lower()}"])  # instead of a foreign key
         connection.execute(sql.SQL("comment on table {} is {}").format(table, sql.Literal(f"{form.zh} | {form.en}")))
         if form.key.name in LOOKED_UP or any(r.check == "unique_in_year" for r in form.rules):
             connection.execute(sql.SQL("create index on {} ({})").format(table, sql.Identifier(form.key.name)))

@@ -55,6 +55,30 @@ def submissions(connection):
 # ---------------------------------------------------------------- rows
 
 
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "insert into raw.cop03 select * from stray",
+        "insert into raw.ind02 (submission_id, row_no, block_no, sheet_row) select submission_id, row_no, block_no, sheet_row from stray",
+        "update raw.cop03 set submission_id = submission_id + 1",
+        "delete from intake.submission",
+        "truncate intake.submission cascade",
+    ],
+)
+def test_no_row_is_without_its_submission(connection, settings, statement):
+    """What a foreign key would promise."""
+    load_readings(connection, settings, [file_of(connection, sales("2020-W24", 5), at="2020-06-16T09:00+08:00")])
+    connection.execute("create temporary table stray as select * from raw.cop03")
+    connection.execute("insert into stray (submission_id, row_no, block_no, sheet_row) select submission_id + 1, 2, 1, 2 from stray")
+    connection.execute("update stray set row_no = row_no + 1")  # one row of a submission that is there, one of none
+    connection.commit()
+    with pytest.raises((psycopg.errors.ForeignKeyViolation, psycopg.errors.RestrictViolation)):
+        connection.execute(statement)
+    connection.rollback()
+    assert everything(connection, "select row_no from raw.cop03 union all select row_no from raw.ind02") == [(1,)]
+    assert connection.execute("update raw.cop03 set sheet_row = 9").rowcount == 1  # what is no key may be mended
+
+
 def test_values_arrive_as_they_were_read(connection, settings):
     nasty = 'tab\tnewline\nback\\slash \\N \\. "quoted" \r 𠀀 nul\x00'
     fields = contracts().form("MON02").fields

@@ -202,7 +202,9 @@ def test_a_guard_that_is_switched_off_is_said(connection):
     with connection.transaction(force_rollback=True):
         connection.execute("alter table store.fct_employment_weekly disable trigger closed_once")
         connection.execute("drop trigger append_only on store.publication")
+        connection.execute("drop trigger of_known_submissions on raw.emp01")
         assert verify(connection) == [
+            "raw.emp01 can be rewritten: its guard of_known_submissions is switched off or gone.",
             "store.fct_employment_weekly can be rewritten: its guard closed_once is switched off or gone.",
             "store.publication can be rewritten: its guard append_only is switched off or gone.",
         ]

@@ -24,6 +24,7 @@ GUARDS = {  # of the tables that are never rewritten; see the migrations and `st
     "revision": ("append_only", "come_with_the_next"),
     "publication_submission": ("append_only", "never_rewritten", "closed_once", "come_with_the_next", "go_with_the_next"),
 }
+RAW_GUARDS = ("of_known_submissions", "stays_with_its_submission")  # see `intake.watch_rows`
 PROVENANCE = """
 select encode(sha256(convert_to(string_agg(line, '' order by line collate "C"), 'UTF8')), 'hex') from (
     select jsonb_build_array(s.submission_id, s.form, s.contract_version, s.county_code, s.week, s.as_of_date, s.version, s.received_at, s.member, s.sheet,
@@ -124,12 +125,15 @@ def _strangers(connection: psycopg.Connection, tables: list[str], last: int) -> 
 
 
 def _unguarded(connection: psycopg.Connection, tables: list[str]) -> list[str]:
-    wanted = GUARDS | dict.fromkeys(tables, GUARDS["publication_submission"])
+    """Guards that are switched off or gone: without those of raw, rows could belong to no submission."""
+    wanted = {f"store.{table}": names for table, names in (GUARDS | dict.fromkeys(tables, GUARDS["publication_submission"])).items()}
+    raw = connection.execute("select tablename from pg_tables where schemaname = 'raw' and tablename <> 'personal'")  # which has a foreign key
+    wanted |= {f"raw.{table}": RAW_GUARDS for (table,) in raw} | {"intake.submission": ("append_only",)}
     standing: dict[str, set[str]] = {}
     for table, trigger in connection.execute(
-        """select c.relname, t.tgname from pg_trigger t join pg_class c on c.oid = t.tgrelid
-           where c.relnamespace = 'store'::regnamespace and not t.tgisinternal and t.tgenabled in ('O', 'A')"""
+        """select format('%s.%s', c.relnamespace::regnamespace, c.relname), t.tgname from pg_trigger t join pg_class c on c.oid = t.tgrelid
+           where c.relnamespace = any('{store,raw,intake}'::regnamespace[]) and not t.tgisinternal and t.tgenabled in ('O', 'A')"""
     ):
         standing.setdefault(table, set()).add(trigger)
     lacking = ((table, sorted(set(names) - standing.get(table, set()))) for table, names in sorted(wanted.items()))
-    return [f"store.{table} can be rewritten: its guard {', '.join(names)} is switched off or gone." for table, names in lacking if names]
+    return [f"{table} can be rewritten: its guard {', '.join(names)} is switched off or gone." for table, names in lacking if names]
