@@ -50,11 +50,15 @@ $(SPARK_STAMP): spark/requirements.lock | $(STAMP)
 env:
 	@$(PYTHON) deploy/make_env.py
 
+# a file of tests after the other on each of so many workers, which have a server each
+WORKERS ?= 2
+PARALLEL := -n $(WORKERS) --dist loadfile
+
 test: install
-	@$(BIN)/python -m pytest tests
+	@$(BIN)/python -m pytest tests $(PARALLEL)
 
 test-unit: install
-	@$(BIN)/python -m pytest tests/unit tests/contracts tests/rules -m "not database and not slow and not long"
+	@$(BIN)/python -m pytest tests/unit tests/contracts tests/rules -m "not database and not slow and not long" $(PARALLEL)
 
 test-long: install
 	@WAREHOUSE_LONG=1 $(BIN)/python -m pytest tests
