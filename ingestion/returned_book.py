@@ -12,6 +12,7 @@ import logging
 import re
 import zipfile
 from collections import defaultdict
+from copy import copy
 from dataclasses import dataclass, field
 from typing import Any
 from xml.sax.saxutils import escape
@@ -20,6 +21,7 @@ import openpyxl
 import python_calamine
 from openpyxl.cell.cell import ILLEGAL_CHARACTERS_RE, Cell, MergedCell
 from openpyxl.styles import Alignment, Border, Font, Side
+from openpyxl.styles.cell_style import StyleArray
 from openpyxl.utils import coordinate_to_tuple, get_column_letter
 from openpyxl.workbook import Workbook
 from openpyxl.worksheet.worksheet import Worksheet
@@ -279,8 +281,7 @@ def _slim(sheet: Sheet, part: Part, only: bool) -> Sheet:
 
 def _write_values(workbook: Workbook, sheet: Sheet, part: Part, only: bool) -> Worksheet:
     target = workbook.create_sheet(sheet.title)
-    line = Side(style="thin", color="BFBFBF")
-    grid, wrap = Border(line, line, line, line), Alignment(wrap_text=True, vertical="center", horizontal="center")
+    cell_style, heading_style = _styles(workbook)
     blocks = [b for f in part.forms for b in f.blocks if only or b.sheet == sheet.title]
     headings = {r for b in blocks if b.header_rows[0] for r in range(b.header_rows[0], b.header_rows[1] + 1)}
     first = min(headings, default=3)
@@ -291,13 +292,12 @@ def _write_values(workbook: Workbook, sheet: Sheet, part: Part, only: bool) -> W
             if value is None or value == "":
                 continue
             cell = target.cell(number, column)
-            _put(cell, value)
             if original >= first:
-                cell.border = grid
+                cell._style = copy(heading_style if original in headings else cell_style)
+            _put(cell, value)  # after the style, which it may add to
+            if original >= first:
                 text = str(value)
                 widths[column] = max(widths[column], min(30, max(map(len, text.split("\n"))) * (2 if not text.isascii() else 1) + 2))
-            if original in headings:
-                cell.font, cell.alignment = Font(bold=True), wrap
     if sheet.rows:
         target["A1"].font = Font(bold=True, size=14)
     for column, width in widths.items():
@@ -307,6 +307,15 @@ def _write_values(workbook: Workbook, sheet: Sheet, part: Part, only: bool) -> W
             if right < WIDEST:
                 target.merge_cells(start_row=top + 1, start_column=left + 1, end_row=bottom + 1, end_column=right + 1)
     return target
+
+
+def _styles(workbook: Workbook) -> tuple[StyleArray, StyleArray]:
+    """How cells and headings of a table look, as indexes into the workbook's styles: looked up for every cell, they take most of the time."""
+    cell, heading = Cell(workbook.active, 1, 1), Cell(workbook.active, 1, 1)
+    line = Side(style="thin", color="BFBFBF")
+    cell.border = heading.border = Border(line, line, line, line)
+    heading.font, heading.alignment = Font(bold=True), Alignment(wrap_text=True, vertical="center", horizontal="center")
+    return cell._style, heading._style
 
 
 def _put(cell: Cell, value: Any) -> None:
