@@ -1,7 +1,7 @@
 """Judgement: rules over what was accepted, their results, reporting status, and the gate before publication.
 
-One transaction writes findings, results and status; then Great Expectations reads the candidates in a session of its
-own; then the verdict is written. A run that is cut off leaves its slices pending, and the next one judges them again.
+One transaction writes findings, results and status; Great Expectations reads the candidates in a session of its own,
+beside it where a process waits for that; then the verdict is written. A run that is cut off leaves its slices pending, and the next one judges them again.
 """
 
 from __future__ import annotations
@@ -14,9 +14,21 @@ from dataclasses import dataclass, field
 
 import psycopg
 
-from expectations import anomalies, cross_form, dated, gate, reporting_status, results, scope, waivers, window
+from expectations import (
+    anomalies,
+    cross_form,
+    dated,
+    gate,
+    reporting_status,
+    results,
+    scope,
+    validation_process,
+    waivers,
+    window,
+)
 from expectations.marts import Mart, candidates
 from expectations.suites import suite
+from expectations.validation import Validation
 from ingestion.contracts import Contracts, contracts
 from warehouse import calendar
 from warehouse.locks import JUDGEMENT as JUDGE_LOCK
@@ -69,6 +81,9 @@ def judge(
         run = _open_run(connection, now, week)
         dated.write(connection, of)
         scope.prepare(connection, of, publish_week=week, now=now, timezone=settings.timezone, again=again, rules_on=rules_on)
+        marts = candidates(connection)
+        pending = connection.execute("select form, week from pg_temp.pending").fetchall()
+        validated = _validating(settings, of, marts, pending, progress) if great_expectations and pending else None
         say("judging rules")
         broken = cross_form.judge(connection, of)
         if again:
@@ -76,16 +91,14 @@ def judge(
         waivers.apply(connection, now.astimezone(settings.timezone).date())
         by_status = results.write(connection, run, broken)
         reporting_status.write(connection, now)
-        marts = candidates(connection)
         reasons = [f"规则 {rule} 执行出错，未能检查" for rule in broken] + gate.blocking(connection, marts, of)
         counts = gate.findings(connection)
         _anomalies(connection, marts, of, run)
-        pending = connection.execute("select form, week from pg_temp.pending").fetchall()
         window.close(connection, of, run)
     evaluated = failed = None
-    if great_expectations and pending:
+    if validated:
         say("validating marts")
-        evaluated, failed, faults = _validate(settings, of, marts, pending, progress)
+        evaluated, failed, faults = _outcome(validated)
         reasons += faults
     verdict = "blocked" if reasons else "warnings" if counts.warnings else "clean"
     blocking_zh = "；".join(reasons) + "。" if reasons else None
@@ -128,19 +141,17 @@ def _open_run(connection: psycopg.Connection, now: dt.datetime, week: str | None
     ).fetchone()[0]
 
 
-def _validate(
-    settings: Settings,
-    of: Contracts,
-    marts: dict[str, Mart],
-    pending: list[tuple[str, str]],
-    progress: Callable[..., None] | None,
-) -> tuple[int | None, int | None, list[str]]:
-    """Expectations evaluated, failed, and the reasons to block that follow."""
-    from expectations import validation  # here, and only here, the long import is paid for
+def _validating(
+    settings: Settings, of: Contracts, marts: dict[str, Mart], pending: list[tuple[str, str]], progress: Callable[..., None] | None
+) -> Callable[[], Validation]:
+    suites = [suite(of.form(form), mart) for form, mart in sorted(marts.items())]
+    return validation_process.validating(settings, suites, {f for f, _ in pending}, sorted({w for _, w in pending}), progress)
 
+
+def _outcome(validated: Callable[[], Validation]) -> tuple[int | None, int | None, list[str]]:
+    """Expectations evaluated, failed, and the reasons to block that follow."""
     try:
-        suites = [suite(of.form(form), mart) for form, mart in sorted(marts.items())]
-        found = validation.validate(settings, suites, {f for f, _ in pending}, sorted({w for _, w in pending}), progress)
+        found = validated()
     except Exception as error:  # whatever it was, unchecked figures are not published
         log.exception("Great Expectations could not be run")
         return None, None, [f"候选集市的检查未能运行（{type(error).__name__}），详见日志"]

@@ -1,6 +1,6 @@
 """Great Expectations over the candidate marts: the only module that imports it, and only when it runs.
 
-The import takes seconds, so a process does it once. The project folder ``home/gx`` is made once for a catalogue and
+The import takes seconds, so a process does it once (`expectations.validation_process`). The project folder ``home/gx`` is made once for a catalogue and
 then only run; the weeks to look at come with the connection (``warehouse.judged_weeks``), so nothing in it changes
 from run to run. Data Docs show the last run, below ``home/reports/data_docs``; the lasting record is ``quality``.
 """
@@ -57,16 +57,12 @@ def validate(
     asked = [s for s in suites if s.mart.form in forms]
     if not asked or not weeks:
         return Validation()
-    os.environ["GX_ANALYTICS_ENABLED"] = "False"  # before the import: it calls home otherwise
     previous = os.environ.get(DSN)
     os.environ[DSN] = _address(settings, weeks)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            import great_expectations
-
-            logging.getLogger("great_expectations").setLevel(logging.ERROR)
-            context = _project(great_expectations, settings, suites)
+            context = _project(engine(), settings, suites)
             done = [_run(context, suite, n, len(asked), progress) for n, suite in enumerate(asked, 1)]
             context.build_data_docs()
     finally:
@@ -75,6 +71,16 @@ def validate(
         else:
             os.environ[DSN] = previous
     return Validation(sum(len(r.results) for r in done), [f for r, s in zip(done, asked, strict=True) for f in _failures(r, s)])
+
+
+def engine():
+    """Great Expectations itself, imported."""
+    os.environ["GX_ANALYTICS_ENABLED"] = "False"  # before the import: it calls home otherwise
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        import great_expectations
+    logging.getLogger("great_expectations").setLevel(logging.ERROR)
+    return great_expectations
 
 
 def _run(context, suite: Suite, number: int, total: int, progress: Callable[..., None] | None):

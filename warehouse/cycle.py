@@ -14,7 +14,7 @@ import os
 import shutil
 import time
 from collections.abc import Callable
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -25,7 +25,7 @@ from warehouse.locks import INTAKE
 from warehouse.observe.steps import observed, observed_cycle
 from warehouse.progress import silent
 from warehouse.settings import Settings, WarehouseError
-from warehouse.warm import warm_up
+from warehouse.warm import warming
 
 MANIFEST = "arrivals.csv"
 FOLDER_SECONDS = 60  # an empty folder of the inbox is cleared away after that time
@@ -88,7 +88,7 @@ def run_cycle(
     with _step(result, "start"):
         check_disk(settings)
         database.start(settings)
-    with database.connect(settings) as connection:
+    with database.connect(settings) as connection, ExitStack() as to_the_end:
         connection.autocommit = True
         first = _first_new_file(connection)
         with _step(result, "receive"), observed(settings, "receive", connection):
@@ -102,7 +102,7 @@ def run_cycle(
             from ingestion.load import load
 
             if connection.execute("select exists (select from intake.file where outcome is null)").fetchone()[0]:
-                warm_up()
+                to_the_end.enter_context(warming())
             load(connection, settings, progress=progress)
         _summarise_intake(connection, first, result)
         if not result.files and not something_to_build(connection, settings, now):

@@ -10,6 +10,7 @@ import pytest
 from test_judge import COUNTY, ENTERPRISES, WEEK, build_enterprises
 from warehouse_rows import submit
 
+from expectations import validation, validation_process
 from expectations.judge import judge
 from expectations.marts import Mart
 from expectations.row_sql import Untranslatable, row_sql
@@ -108,8 +109,6 @@ def test_candidates_that_break_an_error_rule_block_and_docs_are_written(connecti
 @pytest.mark.database
 @pytest.mark.slow
 def test_great_expectations_that_cannot_run_blocks(connection, settings, now, monkeypatch):
-    from expectations import validation
-
     def fail(*_):
         raise RuntimeError("no")
 
@@ -118,3 +117,51 @@ def test_great_expectations_that_cannot_run_blocks(connection, settings, now, mo
     build_enterprises(connection)
     verdict = judge(connection, settings, now=now)
     assert verdict.verdict == "blocked" and "RuntimeError" in verdict.blocking_zh
+
+
+@pytest.fixture
+def broken(connection):
+    """A candidate that breaks an error rule."""
+    submit(connection, "COP04", COUNTY, WEEK, [{"enterprise_name": "甲", "poor_jobs": 1}])
+    build_enterprises(connection)
+    connection.execute("update candidate.fct_enterprise_weekly set poor_jobs = jobs + 1")
+    connection.commit()
+
+
+@pytest.fixture
+def beside():
+    """A process that validates for the next one who asks."""
+    validation_process.start()
+    yield validation_process._started.process
+    validation_process.stop()
+
+
+@pytest.mark.database
+@pytest.mark.slow
+def test_a_process_beside_says_the_same(connection, settings, now, broken, beside, monkeypatch):
+    def fail(*_):
+        raise AssertionError("in this process")
+
+    said = []
+    with monkeypatch.context() as patched:
+        patched.setattr(validation, "validate", fail)
+        there = judge(connection, settings, now=now, progress=lambda *what: said.append(what))
+    assert "COE-001" in there.blocking_zh and ("validating marts", 1, 1) in said
+    assert judge(connection, settings, now=now).blocking_zh == there.blocking_zh  # it had its one task: this is done here
+
+
+@pytest.mark.database
+@pytest.mark.slow
+def test_a_process_that_is_lost_takes_no_check_with_it(connection, settings, now, broken, beside):
+    beside.kill()
+    beside.wait()
+    assert "COE-001" in judge(connection, settings, now=now).blocking_zh
+
+
+def test_what_nobody_asked_for_ends_with_the_block():
+    from warehouse.warm import warming
+
+    with warming():
+        process = validation_process._started.process
+        assert process.poll() is None
+    assert process.poll() is not None and validation_process._started is None
