@@ -12,7 +12,7 @@ from psycopg import sql
 
 from ingestion import reference_files
 from ingestion.contracts import Contracts, Form, contracts
-from warehouse.roles import ensure_raw_grants
+from warehouse.grants import ensure_raw_grants
 
 # Columns that every raw table has before the form's own
 LEADING = {

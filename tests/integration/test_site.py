@@ -13,7 +13,7 @@ import pytest
 from ingestion.contracts import contracts
 from ingestion.reference import codes
 from reporting.site import build, build_site
-from warehouse import roles
+from warehouse import grants
 
 pytestmark = pytest.mark.database
 
@@ -105,7 +105,7 @@ def warehouse(connection):
             carried = WEEKS[number - 2] if number > 1 and n == 4 else None
             connection.execute("insert into store.fct_employment_weekly values (%s, %s, %s, %s, %s, %s, null)", [week, county, 1000 * number + n, 900, carried, number])
     connection.execute("create view marts.fct_employment_weekly as select * from store.fct_employment_weekly where opened_in <= store.reading_publication() and (closed_in is null or closed_in > store.reading_publication())")
-    roles.ensure_grants(connection)  # made here by hand, not by a publication
+    grants.ensure_grants(connection)  # made here by hand, not by a publication
     connection.commit()
     return connection
 

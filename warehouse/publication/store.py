@@ -13,7 +13,8 @@ import psycopg
 from psycopg import sql
 
 from warehouse.dbt_sources import accumulating, forms_of_marts
-from warehouse.roles import FREE_DIMENSIONS, VIEWS, own_rows
+from warehouse.grants import own_rows
+from warehouse.roles import FREE_DIMENSIONS, VIEWS
 from warehouse.settings import WarehouseError
 
 VERSION_COLUMNS = ("opened_in", "closed_in")
