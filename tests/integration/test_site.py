@@ -12,7 +12,7 @@ import pytest
 
 from ingestion.contracts import contracts
 from ingestion.reference import codes
-from reporting.site import build, build_site
+from reporting.site import build_site, finding_pages
 from warehouse import grants
 
 pytestmark = pytest.mark.database
@@ -224,7 +224,7 @@ def test_waivers_are_listed_with_name_reason_and_expiry(warehouse, settings):
 
 
 def test_findings_page_holds_every_finding_once(warehouse, settings, monkeypatch):
-    monkeypatch.setattr(build, "CHUNK_BYTES", 1500)  # several files a week
+    monkeypatch.setattr(finding_pages, "CHUNK_BYTES", 1500)  # several files a week
     index = build_site(warehouse, settings)
     meta = json.loads(re.search(r'id="meta">(.*?)</script>', page(index, "findings.html"), re.S)[1])
     rows = []
@@ -249,7 +249,7 @@ def test_no_personal_data_no_markup_from_data_and_no_network(warehouse, settings
 
 
 def test_every_link_leads_somewhere(warehouse, settings, monkeypatch):
-    monkeypatch.setattr(build, "PAGE_ROWS", 1)
+    monkeypatch.setattr(finding_pages, "PAGE_ROWS", 1)
     index = build_site(warehouse, settings)
     for path in index.parent.rglob("*.html"):
         for address in re.findall(r'(?:href|src)="([^"#:]+)(?:#[^"]*)?"', path.read_text(encoding="utf-8")):
