@@ -175,7 +175,9 @@ def _column_number(letters: bytes) -> int:
 
 
 def _compound(data: bytes, member: str) -> Iterator[Grid]:
-    wide = lambda text: text.encode("utf-16-le")  # noqa: E731
+    def wide(text: str) -> bytes:
+        return text.encode("utf-16-le")
+
     if wide("EncryptedPackage") in data or wide("EncryptionInfo") in data:
         raise Refusal("文件设有打开密码，无法读取，请去掉密码后报送。")
     if wide("Workbook") not in data and wide("Book") not in data:

@@ -132,7 +132,10 @@ def test_empty_warehouse_gives_a_page_that_says_what_to_do(connection, settings)
 def test_key_figures_and_map_of_the_week_are_those_of_the_tables(warehouse, settings):
     index = build_site(warehouse, settings)
     text = page(index, "index.html")
-    one = lambda query: warehouse.execute(query).fetchone()[0]  # noqa: E731
+
+    def one(query):
+        return warehouse.execute(query).fetchone()[0]
+
     by_status = dict(warehouse.execute("select status, count(*) from quality.reporting_status where week = '2020-W24' group by 1").fetchall())
     shown = strip(text)
     assert shown["应报（表次）"] == sum(by_status.values())

@@ -96,7 +96,9 @@ def test_every_service_is_limited_logs_within_bounds_and_says_whether_it_is_well
 def test_files_are_read_on_all_workers_and_the_other_steps_find_a_place():
     from warehouse import batches
 
-    given = lambda service, name: re.fullmatch(r"\$\{\w+:-(\d+)\}", service["environment"][name])[1]  # noqa: E731
+    def given(service, name):
+        return re.fullmatch(r"\$\{\w+:-(\d+)\}", service["environment"][name])[1]
+
     for name in ("airflow-scheduler", "worker"):  # who makes the groups, and who works at them
         service = CELERY["services"][name]
         assert batches.OWN_READERS < int(given(service, batches.SLOTS)) < int(given(service, "WAREHOUSE_PARALLELISM"))
