@@ -150,9 +150,14 @@ def test_a_check_that_fails_stops_its_process_and_only_where_that_is_allowed():
 
     with pytest.raises(ValueError):
         aside.beside(fails)
-    pid = os.fork()
-    if pid == 0:
-        aside.allow()
-        aside.beside(fails)()
-        os._exit(0)
-    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == -aside.STOPPED
+    for asks in (True, False):  # whoever is in the middle of a file is stopped there, and not only when it asks
+        pid = os.fork()
+        if pid == 0:
+            aside.allow()
+            wait = aside.beside(fails)
+            if asks:
+                wait()
+            else:
+                time.sleep(20)
+            os._exit(0)
+        assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == -aside.STOPPED, asks

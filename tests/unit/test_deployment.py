@@ -84,6 +84,7 @@ def test_pages_are_closed_but_for_whether_the_server_is_up():
     assert re.findall(r"^\s*auth_basic_user_file (.+);", said, re.M) == ["/etc/nginx/readers/htpasswd"]
     assert said.index("auth_basic_user_file ") < said.index("location ") and len(re.findall(r"\bserver \{", said)) == 1
     assert not re.findall(r"\b(?:satisfy|allow)\b", said)
+    assert "./deploy/readers:/etc/nginx/readers:ro" in SERVICES["web"]["volumes"]
 
 
 @pytest.mark.parametrize("name", SERVICES)
