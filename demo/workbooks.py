@@ -204,7 +204,10 @@ def _one_bytes(sheets: list[Sheet], style) -> bytes:
 def html_as_xls(sheet: Sheet) -> bytes:
     """What a web system's 'export to Excel' gives: a page of HTML under the name .xls."""
     height, width = max(r for r, _ in sheet.cells) + 1, sheet.columns
-    value = lambda r, c: "" if (v := sheet.cells.get((r, c), (None, ""))[0]) is None else v  # noqa: E731
+
+    def value(r: int, c: int) -> object:
+        return "" if (v := sheet.cells.get((r, c), (None, ""))[0]) is None else v
+
     rows = "".join("<tr>" + "".join(f"<td>{value(r, c)}</td>" for c in range(width)) + "</tr>\n" for r in range(height))
     return f"<html><head><meta charset='utf-8'></head><body><table border='1'>\n{rows}</table></body></html>".encode()
 

@@ -136,8 +136,13 @@ def _plain(value: float | None) -> float | None:
 
 def _text(zh: str, column: Column, found: Found, week: str) -> str:
     """In one sentence what stands out, for a reviewer."""
-    figure = lambda v: f"{v:,.2f}".rstrip("0").rstrip(".") + UNITS_ZH.get(column.unit, "")  # noqa: E731
-    percent = lambda v: f"{v:+.1%}"  # noqa: E731
+
+    def figure(v: float) -> str:
+        return f"{v:,.2f}".rstrip("0").rstrip(".") + UNITS_ZH.get(column.unit, "")
+
+    def percent(v: float) -> str:
+        return f"{v:+.1%}"
+
     d = found.detail
     match found.kind:
         case "outlier" if found.basis == "size":

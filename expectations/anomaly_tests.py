@@ -261,7 +261,10 @@ def _digits(panel: Panel, column: Column, t: int) -> Iterator[Found]:
 
 def _binomial_tail(hits: int, of: int, share: float) -> float:
     """P(at least so many hits)."""
-    choose = lambda k: math.lgamma(of + 1) - math.lgamma(k + 1) - math.lgamma(of - k + 1)  # noqa: E731
+
+    def choose(k: int) -> float:
+        return math.lgamma(of + 1) - math.lgamma(k + 1) - math.lgamma(of - k + 1)
+
     return min(1.0, sum(math.exp(choose(k) + k * math.log(share) + (of - k) * math.log(1 - share)) for k in range(hits, of + 1)) if share < 1 else 1.0)
 
 

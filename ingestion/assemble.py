@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
-import re
-from collections import Counter
+import functools
 from decimal import Decimal
 from operator import itemgetter
 from types import NoneType
 from typing import Any
 
 from ingestion.checks.subject import UNTOLD_ZH
+from ingestion.columns import Columns
 from ingestion.contracts import Field, Form
 from ingestion.convert import Converted, Converter, Problem, mask
-from ingestion.grid import a1, filled, is_empty, plain, squeeze
+from ingestion.grid import a1, is_empty, plain, squeeze
 from ingestion.groups import Group, groups_of
 from ingestion.layout import Segment
-from ingestion.model import Block, ColumnSource, Finding, FormReading, Told, TotalRow
+from ingestion.model import Block, ColumnSource, Finding, FormReading, Told, TotalRow, finding_in
+from ingestion.rates import Rates
 from ingestion.recognise import PERCENT, Recogniser
-from ingestion.table_rows import Column, Table
+from ingestion.row_texts import keep_reasons_and_extras, keep_texts
+from ingestion.table_rows import Column
 
-Made = dict[tuple[int, str, str], dict[str, str]]
-MOST_SHARED = 10_000
 MEASURED = ("stock", "cumulative", "flow", "constant", "declared")
 
 
@@ -34,22 +34,22 @@ class Assembly:
         self.recogniser = recogniser
         self.converter = converter
         self.totals: list[TotalRow] = []
-        self.missing: list[Field] = []
         self._faults: list[Finding] = []
         self._told = Told()
-        known = (*recogniser.writing["known_extra_columns"],)
-        self._known_extras = {squeeze(w) for w in known}
-        self._reasons = {squeeze(w) for w in recogniser.writing["reason_heading"]}
+        self._finding = functools.partial(finding_in, reading, recogniser.contracts.rules)
+        self._columns = Columns(reading, form, recogniser, converter, self._finding)
+        self._rates = Rates(form, self._finding, self._faults)
+        self.missing = self._columns.missing
 
     def fill(self) -> None:
         groups = []
         for segment in self.segments:
             groups += [(segment, group) for group in groups_of(segment.tables, self.form)]
         self.reading.values = {f.name: [] for f in self.form.fields}
-        self._missing_columns([g for _, g in groups])
+        self._columns.tell_missing([g for _, g in groups])
         for segment, group in groups:
             self._group(group, segment.block.unit)
-        self._unknown_columns([g for _, g in groups])
+        self._columns.tell_unknown([g for _, g in groups])
         for _, group in groups:
             self._other_counties(group)
         self.reading.change_note = next((s.reason for s in self.segments if s.reason), None)
@@ -60,77 +60,6 @@ class Assembly:
             self.reading.findings += [
                 self._finding(rule, UNTOLD_ZH.format(zh=self.form.by_name[name].zh, number=number), field=name) for rule, name, number in self._told.untold()
             ]
-
-    # Columns
-
-    def _missing_columns(self, groups: list[Group]) -> None:
-        having = [g for g in groups if g.rows] or groups
-        doubled = {name for g in having for t in g.tables for name in t.doubles}
-        for f in self.form.fields:
-            if (f.required or f.column_required) and f.name not in doubled and any(f.name not in g.fields for g in having):
-                self.missing.append(f)
-                self.reading.findings.append(
-                    self._finding("GEN-COLMISS", f"缺少必填列“{f.zh}”，本表无法审核，请按统一表式补上该列后重报。", field=f.name, expected=f.zh)
-                )
-
-        for f in self.form.fields:
-            if f.numeric and f not in self.missing and f.name not in doubled and not any(f.name in g.fields for g in having):
-                self._unclear_column(f, having)
-        for table in (t for g in having for t in g.tables):
-            for name, columns in table.doubles.items():
-                f = self.form.by_name[name]
-                if any(f.name in g.fields for g in having):
-                    continue
-                where = "、".join(f"第{a1(1, c.col)[:-1]}列" for c in columns)
-                self.missing.append(f)
-                self.reading.findings.append(
-                    self._finding(
-                        "GEN-COLMISS", f"{where}都是“{f.zh}”而内容不同，无法判定以哪一列为准。请只保留本周的一列，或在列名里写明各列的区别。",
-                        field=name, expected=f.zh, cell=a1(table.bottom + 1, columns[1].col),
-                    )
-                )  # fmt: skip
-
-    def _unclear_column(self, f: Field, groups: list[Group]) -> None:
-        """A column that isn't there, while one with figures speaks of it (亩产（公斤/公顷）, 总人口 2018年): told, and never left out in silence."""
-        names = {squeeze(n) for n in (f.zh, *f.aliases)}
-        for table in (t for g in groups for t in g.tables):
-            for column in table.columns:
-                said = squeeze("".join(column.levels))
-                if column.field is not None or not any(n in said for n in names) or any(w in said for w in self.recogniser.writing["other_period_words"]):
-                    continue
-                if any(isinstance(c, (int, float)) for c in (table.grid.cell(r, column.col) for r in table.rows)):
-                    self.missing.append(f)
-                    self.reading.findings.append(
-                        self._finding(
-                            "GEN-COLMISS", f"第{a1(1, column.col)[:-1]}列“{' '.join(column.levels)}”是否就是“{f.zh}”，从列名（年份、单位、口径）看不出来，没有读取。请按规定的列名填报。",
-                            field=f.name, expected=f.zh, sheet=table.grid.name, member=table.grid.member, cell=a1(table.bottom + 1, column.col), value=column.heading,
-                        )
-                    )  # fmt: skip
-                    return
-
-    def _unknown_columns(self, groups: list[Group]) -> None:
-        told = set()
-        tables = [t for g in groups for t in g.tables]
-        after = 0
-        for group in groups:
-            start, after = after, after + len(group.rows)
-            for number, table in enumerate(group.tables):
-                mapped = {c.col for c in table.columns}
-                rows = table.grid.rows
-                stray = sorted({c for r in group.rows for c in filled(rows[r[number]]) if c not in mapped} if len(group.rows) < 5_000 else ())
-                spans = [(t.columns[0].col, t.columns[-1].col) for t in tables if t.grid is table.grid and t.top == table.top and t is not table and t.columns]
-                for c in stray:
-                    if any(a <= c <= b for a, b in spans):
-                        continue
-                    heading = f"（第{a1(1, c)[:-1]}列，无列名）"
-                    self._tell_unknown(told, heading, table, c)
-                    for i, r in enumerate(group.rows):
-                        cell = rows[r[number]][c] if c < len(rows[r[number]]) else ""
-                        if not self.converter.is_blank(cell):
-                            self.reading.extra[start + i] = {**(self.reading.extra[start + i] or {}), heading: plain(cell)}
-                for column in table.columns:
-                    if column.field is None and squeeze(column.heading) not in self._known_extras | self._reasons and not self._is_group_only(column, table):
-                        self._tell_unknown(told, column.heading, table, column.col)
 
     def _other_counties(self, group: Group) -> None:
         """Rows that a column of counties gives to another county than the sender: a summary of several, told once."""
@@ -151,20 +80,6 @@ class Assembly:
                             )
                         )  # fmt: skip
                         return
-
-    def _is_group_only(self, column: Column, table: Table) -> bool:
-        """A column without any values whose heading is only that of a group (an empty margin, a spacer)."""
-        return len(column.levels) == 1 and table.bottom > table.top and all(is_empty(table.grid.cell(r, column.col)) for r in table.rows)
-
-    def _tell_unknown(self, told: set[str], heading: str, table: Table, col: int) -> None:
-        if heading in told:
-            return
-        told.add(heading)
-        found = self._finding(
-            "GEN-COLUNK", f"“{heading}”不是本表的列，内容已随报表保存但不入库；如不需要请删去该列。",
-            value=heading, sheet=table.grid.name, member=table.grid.member, cell=a1(table.bottom + 1, col),
-        )  # fmt: skip
-        self.reading.findings.append(found)
 
     # Rows
 
@@ -194,7 +109,7 @@ class Assembly:
                 self._unclear(f, group, wrong, cells)
             converted[f.name] = self.converter.column(f, cells[f.name], None if f.type == "percent" else units[f.name])
             if f.type == "percent":
-                units[f.name] = self._scale(f, converted, column, group)
+                units[f.name] = self._rates.scale(f, converted, column, group)
         self._undecided_units(cells, converted, units)
         for f in self.form.fields:
             values = converted[f.name].values if f.name in converted else [None] * count
@@ -202,8 +117,8 @@ class Assembly:
         self.reading.sheet_row += [r[0] + 1 for r in group.rows]
         self.reading.block_no += blocks
         self._factors(blocks, group, units)
-        self._texts(converted, count)
-        self._reasons_and_extras(group)
+        keep_texts(self.reading, converted, count)
+        keep_reasons_and_extras(self.reading, group, self._columns.reasons, self.converter)
         self._problems(group, start, cells, converted)
         self._keys_of_parts(group, start, cells.get(self.form.key.name, []))
         self._total_rows(group, start, units)
@@ -287,66 +202,6 @@ class Assembly:
                 self._finding("GEN-TYPE", f"“{names}”没有注明金额单位，无法判定是元还是万元，请在单位栏或列名里注明。", field=bare[0].name, expected="元、万元或亿元")
             )
 
-    # Rates
-
-    def _scale(self, f: Field, converted: dict[str, Converted], column: Column, group: Group) -> str | None:
-        """Decide whether bare numbers of a rate are percent, and scale them: '%' or None (fractions)."""
-        result = converted[f.name]
-        if f.kind != "declared" or not self._base(f):  # a declared rate is held against our own figure, which tells more
-            self._shown_in_percent(result, column, group, group.fields[f.name][0])
-        open_ = [i for i, v in enumerate(result.values) if v and i not in result.signed]
-        heading = PERCENT if column.unit == PERCENT else None
-        base = self._base(f)
-        votes: Counter[str] = Counter()
-        if base and all(n in converted for n in base):
-            above, below = (converted[n].values for n in base)
-            for i in open_:
-                if above[i] and below[i]:
-                    ratio = float(result.values[i]) / (float(above[i]) / float(below[i]))
-                    votes["fraction"] += 1 / 3 < ratio < 3
-                    votes[PERCENT] += 1 / 3 < ratio / 100 < 3
-        if votes[PERCENT] != votes["fraction"]:
-            percent = votes[PERCENT] > votes["fraction"]
-        elif heading or not open_:
-            percent = heading is not None
-        elif f.kind == "declared" and not (base and any(votes.values())) and not self._judgeable(base, converted, open_):
-            percent = max(result.values[i] for i in open_) > 3  # never loaded as truth, and no figure of ours to hold it against
-        else:
-            self._faults.append(
-                self._finding(
-                    "GEN-RATE", f"“{f.zh}”一列既无百分号，列名也未注明（%），无法判定是百分数还是小数，请在列名或单元格里注明 %。",
-                    field=f.name, expected="如 85.2% 或列名注明（%）", value=plain(group.tables[0].grid.cell(group.rows[open_[0]][0], column.col)),
-                )
-            )  # fmt: skip
-            for i in open_:
-                result.values[i] = None
-            return None
-        if percent:
-            for i in open_:
-                result.values[i] *= Decimal("0.01")
-        return PERCENT if percent else None
-
-    @staticmethod
-    def _shown_in_percent(result: Converted, column: Column, group: Group, number: int) -> None:
-        """A number format with a percent sign says what a cell is: 1.5 shown as 150% is 1.5; one shown as 8520% was meant to be 85.2."""
-        grid = group.tables[number].grid
-        rows = [r[number] for r in group.rows]
-        bare = [i for i, v in enumerate(result.values) if v and v <= 3 and not isinstance(grid.cell(rows[i], column.col), str)]
-        if bare and (shown := grid.percent()):
-            result.signed |= {i for i in bare if (rows[i], column.col) in shown}
-
-    def _base(self, f: Field) -> tuple[str, str] | None:
-        """Numerator and denominator that a declared rate is judged by, from the contract."""
-        for rule in self.form.rules_of("declared"):
-            pairs = rule.definition.get("pairs") or {rule.definition.get("field"): rule.definition.get("expression", "")}
-            if found := re.fullmatch(r"\s*(\w+)\s*/\s*(\w+)\s*", pairs.get(f.name, "")):
-                return found.group(1), found.group(2)
-        return None
-
-    @staticmethod
-    def _judgeable(base: tuple[str, str] | None, converted: dict[str, Converted], rows: list[int]) -> bool:
-        return bool(base) and all(n in converted for n in base) and any(all(converted[n].values[i] for n in base) for i in rows)
-
     # Faults
 
     def _problems(self, group: Group, start: int, cells: dict[str, list[Any]], converted: dict[str, Converted]) -> None:
@@ -408,47 +263,8 @@ class Assembly:
     def _is_unfilled(self, f: Field, cell: Any, converted: dict[str, Converted], i: int) -> bool:
         if f.kind != "declared":
             return self.converter.is_blank(cell)
-        base = self._base(f)  # no rate can be given where its base is blank or zero
+        base = self._rates.base_of(f)  # no rate can be given where its base is blank or zero
         return self.converter.is_blank(cell) and (not base or base[1] not in converted or bool(converted[base[1]].values[i]))
-
-    def _finding(self, rule: str, message: str, **about: Any) -> Finding:
-        severity = self.recogniser.contracts.rules[rule].severity
-        reading = self.reading
-        about = {"sheet": reading.sheet, "member": reading.member, **about}
-        return Finding(rule, severity, message, reading.form, reading.county_code, reading.week, **about)
-
-    # What goes along
-
-    def _texts(self, converted: dict[str, Converted], count: int) -> None:
-        texts: list[dict[str, str] | None] = [None] * count
-        for name, result in converted.items():
-            made: Made = {}
-            for i, text in result.texts.items():
-                texts[i] = _with(texts[i], name, text, made)
-        self.reading.source_text += texts
-
-    def _reasons_and_extras(self, group: Group) -> None:
-        count = len(group.rows)
-        reasons: list[str | None] = [None] * count
-        extras: list[dict[str, str] | None] = [None] * count
-        for number, table in enumerate(group.tables):
-            rows = table.grid.rows
-            for column in table.columns:
-                heading, made = squeeze(column.heading), {}
-                if column.field is not None or heading == "序号":
-                    continue
-                for i, r in enumerate(group.rows):
-                    cell = rows[r[number]][column.col]
-                    if self.converter.is_blank(cell):
-                        continue
-                    if heading in self._reasons:
-                        reasons[i] = plain(cell)
-                    else:
-                        kept = extras[i] or {}
-                        heading_kept = column.heading if column.heading not in kept else f"{column.heading}（第{a1(1, column.col)[:-1]}列）"
-                        extras[i] = _with(extras[i], heading_kept, plain(cell), made)
-        self.reading.change_reason += reasons
-        self.reading.extra += extras
 
     def _total_rows(self, group: Group, start: int, units: dict[str, str | None]) -> None:
         """合计 and 小计 rows, those of tables side by side or in parts joined to one."""
@@ -491,16 +307,3 @@ class Assembly:
         reading.values = {name: [] for name in reading.values}
         reading.sheet_row, reading.block_no, reading.source_text, reading.change_reason, reading.extra = [], [], [], [], []
         self.totals.clear()
-
-
-def _with(before: dict[str, str] | None, name: str, text: str, made: Made) -> dict[str, str]:
-    """A row's texts with one more. Rows that say the same share a dictionary: a million of their own take more than all cells.
-
-    ``made``: what was given in this column; all of ``before`` must be older than it.
-    """
-    found = made.get((id(before), name, text))
-    if found is None:
-        found = {**before, name: text} if before else {name: text}
-        if len(made) < MOST_SHARED:
-            made[id(before), name, text] = found
-    return found

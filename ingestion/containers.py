@@ -175,7 +175,9 @@ def _column_number(letters: bytes) -> int:
 
 
 def _compound(data: bytes, member: str) -> Iterator[Grid]:
-    wide = lambda text: text.encode("utf-16-le")  # noqa: E731
+    def wide(text: str) -> bytes:
+        return text.encode("utf-16-le")
+
     if wide("EncryptedPackage") in data or wide("EncryptionInfo") in data:
         raise Refusal("文件设有打开密码，无法读取，请去掉密码后报送。")
     if wide("Workbook") not in data and wide("Book") not in data:
@@ -230,6 +232,10 @@ def _text(data: bytes, member: str) -> Iterator[Grid]:
         raise Refusal("文件里没有表格，请用 .xlsx、.xls 或 .csv 报送。")
     try:
         rows = text_tables.rows_of(data, encoding, delimiter, MAX_COLUMNS)
+    except text_tables.LongCell as error:
+        raise Refusal(
+            f"第{error.row}行有一格超过 {text_tables.MOST_CHARACTERS:,} 个字符，Excel 的一格放不下，多半是缺了半个引号，后面的行都并进了这一格。请用 Excel 打开核对，改正后重新导出报送。"
+        ) from error
     except csv.Error as error:
         raise Refusal("CSV 文件的格式有误，无法分列，请用 Excel 重新导出后报送。") from error
     yield Grid(member, "", rows)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import traceback
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -184,7 +184,10 @@ def where(error: BaseException) -> str:
 def _columns_of_text(reading: FormReading, form: Form, pseudonyms: Pseudonyms, begin: int, end: int) -> dict[str, list[str]]:
     """Some rows as COPY text, a list a column."""
     nothing = [None] * (end - begin)
-    part = lambda values: values[begin:end] if values else nothing  # noqa: E731
+
+    def part(values: list | None) -> list:
+        return values[begin:end] if values else nothing
+
     columns = {
         "row_no": list(map(str, range(begin + 1, end + 1))),
         "block_no": list(map(str, reading.block_no[begin:end])),
@@ -220,8 +223,11 @@ def column_text(values: Iterable[Any], sql_type: str) -> list[str]:
 def _json_text(values: list[dict | None]) -> list[str]:
     if not any(values):
         return [NULL] * len(values)
-    # \u0000 is legal JSON and no legal jsonb
-    write: Callable[[dict], str] = lambda v: json.dumps(v, ensure_ascii=False).replace("\\u0000", "\ufffd").translate(_ESCAPES)  # noqa: E731
+
+    def write(value: dict) -> str:
+        # \u0000 is legal JSON and no legal jsonb
+        return json.dumps(value, ensure_ascii=False).replace("\\u0000", "\ufffd").translate(_ESCAPES)
+
     return [write(v) if v else NULL for v in values]
 
 

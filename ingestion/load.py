@@ -313,7 +313,10 @@ def _outcome(file: FileRow, prepared: PreparedFile, submissions: list[Submission
     returned = [s for s in submissions if not s.accepted]
     loaded = sum(s.rows_loaded for s in submissions)
     rejected = sum(s.form.rows for s in submissions) - loaded
-    outcome = lambda kind, text: FileOutcome(file.file_id, file.original_name, kind, text, loaded, rejected)  # noqa: E731
+
+    def outcome(kind: str, text: str) -> FileOutcome:
+        return FileOutcome(file.file_id, file.original_name, kind, text, loaded, rejected)
+
     if prepared.refusal_zh:
         return outcome("refused", prepared.refusal_zh)
     faults = [f for f in prepared.findings if f.severity == "error"]

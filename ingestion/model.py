@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import datetime as dt
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, Literal
+
+from ingestion.contracts import Rule
 
 Severity = Literal["error", "warning"]
 
@@ -110,6 +112,13 @@ class FormReading:
     def acceptable(self) -> bool:
         """No error found by reading; the database may still find one (cross-week rules)."""
         return not any(f.severity == "error" for f in self.findings)
+
+
+def finding_in(reading: FormReading, rules: Mapping[str, Rule], rule: str, message: str, **about: Any) -> Finding:
+    """A fault of this form; ``about`` may name another sheet than the one the form begins on."""
+    severity = rules[rule].severity
+    about = {"sheet": reading.sheet, "member": reading.member, **about}
+    return Finding(rule, severity, message, reading.form, reading.county_code, reading.week, **about)
 
 
 @dataclass(slots=True)

@@ -12,7 +12,7 @@ from psycopg import sql
 
 from ingestion import reference_files
 from ingestion.contracts import Contracts, Form, contracts
-from warehouse.roles import ensure_raw_grants
+from warehouse.grants import ensure_raw_grants
 
 # Columns that every raw table has before the form's own
 LEADING = {
@@ -73,7 +73,10 @@ def _raw_table(connection: psycopg.Connection, form: Form) -> None:
             "select column_name from information_schema.columns where table_schema = 'raw' and table_name = %s", [form.code.lower()]
         )
     }
-    definition = lambda name: sql.SQL("{} " + columns[name]).format(sql.Identifier(name))  # noqa: E731
+
+    def definition(name: str) -> sql.Composed:
+        return sql.SQL("{} " + columns[name]).format(sql.Identifier(name))
+
     if not have:
         body = sql.SQL(", ").join([definition(c) for c in columns])
         connection.execute(sql.SQL("create table {} ({}, primary key (submission_id, row_no))").format(table, body))

@@ -6,7 +6,6 @@ sheet (.csv, .xls, damaged .xlsx), the summary alone.
 
 from __future__ import annotations
 
-import csv
 import io
 import logging
 import re
@@ -26,6 +25,7 @@ from openpyxl.utils import coordinate_to_tuple, get_column_letter
 from openpyxl.workbook import Workbook
 from openpyxl.worksheet.worksheet import Worksheet
 
+from ingestion import text_tables
 from ingestion.model import Finding
 from ingestion.returned_marks import AUTHOR, SUMMARY, Part, heading_cell, mark, unmark, write_summary
 
@@ -253,14 +253,8 @@ def _read(content: bytes, name: str, part: Part) -> list[Sheet]:
 
 
 def _csv_rows(content: bytes) -> Rows:
-    try:
-        text = content.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        text = content.decode("gb18030", errors="replace")
-    csv.field_size_limit(2**24)
-    sample = text[:4000]
-    delimiter = max(",\t;", key=sample.count)
-    return [row[:WIDEST] for row in csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)]
+    encoding, head = text_tables.encoding_of(content)
+    return text_tables.rows_of(content, encoding, max(",\t;", key=head.count), WIDEST)  # as it was read
 
 
 def _slim(sheet: Sheet, part: Part, only: bool) -> Sheet:

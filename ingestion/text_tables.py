@@ -5,14 +5,28 @@ from __future__ import annotations
 import csv
 import io
 import operator
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 LONG_LIST = 32 * 1024**2  # bytes of text
 PIECE_ROWS = 100_000  # equal texts are kept once among so many
+# of a cell in Excel. A longer one was not typed by anybody: as a rule a quotation mark lacks its partner, and the rows after it have
+# become one text, which would be lost without a word if it were read
+MOST_CHARACTERS = 32_767
+
+
+class LongCell(Exception):
+    """A cell of more than `MOST_CHARACTERS`; ``row`` is the number of its row as a spreadsheet counts, from 1."""
+
+    def __init__(self, row: int):
+        super().__init__(f"row {row} has a cell of more than {MOST_CHARACTERS} characters")
+        self.row = row
 
 
 def rows_of(data: bytes, encoding: str, delimiter: str, most_columns: int) -> list[list[str]]:
-    """All rows, filled up with '' to the width of the widest; what is right of ``most_columns`` is left out. Raises csv.Error."""
+    """All rows, filled up with '' to the width of the widest; what is right of ``most_columns`` is left out.
+
+    Raises LongCell, and csv.Error for what else the csv module does not take.
+    """
     if len(data) <= LONG_LIST:
         rows = [row[:most_columns] for row in _read(data, encoding, delimiter)]
     else:
@@ -26,8 +40,18 @@ def rows_of(data: bytes, encoding: str, delimiter: str, most_columns: int) -> li
     return rows
 
 
-def _read(data: bytes, encoding: str, delimiter: str) -> Iterable[list[str]]:
-    return csv.reader(io.TextIOWrapper(io.BytesIO(data), encoding, newline=""), delimiter=delimiter)
+def _read(data: bytes, encoding: str, delimiter: str) -> Iterator[list[str]]:
+    """Cells are measured here: the csv module's own limit is another, belongs to the whole process, and may be moved by any library."""
+    number = 0
+    try:
+        for number, row in enumerate(csv.reader(io.TextIOWrapper(io.BytesIO(data), encoding, newline=""), delimiter=delimiter), 1):
+            if max(map(len, row), default=0) > MOST_CHARACTERS:
+                raise LongCell(number)
+            yield row
+    except csv.Error as error:
+        if "field limit" in str(error):
+            raise LongCell(number + 1) from error
+        raise
 
 
 def _shared(rows: Iterable[list[str]], most_columns: int) -> list[list[str]]:
@@ -40,14 +64,14 @@ def _shared(rows: Iterable[list[str]], most_columns: int) -> list[list[str]]:
 def _plain_list(data: bytes, encoding: str, delimiter: str, most_columns: int) -> list[list[str]] | None:
     """A long list in half the time, by a reader that keeps equal texts of a column once; None where it might read it differently.
 
-    That is where anything is quoted, a line ends in a way of its own, or a row is wider than a form can be.
+    That is where anything is quoted, a line ends in a way of its own, a row is wider than a form can be, or a cell may be too long.
     """
     if data[:12].decode(encoding, "ignore").startswith("\ufeff"):  # a second byte order mark
         return None
     if b'"' in data or data.count(b"\r") != data.count(b"\r\n") or b"\0" in data or encoding == "utf-16":
         return None
     width = max(map(operator.methodcaller("count", delimiter.encode()), io.BytesIO(data)), default=0) + 1  # in GB18030 as well: no second byte is one of these
-    if not 1 < width <= most_columns:
+    if not 1 < width <= most_columns or max(map(len, io.BytesIO(data))) > MOST_CHARACTERS:
         return None
     import pandas
 

@@ -53,7 +53,10 @@ def workbook_stream(data: bytes) -> bytes | None:
     fat_count, directory_at = struct.unpack_from("<I", data, 44)[0], struct.unpack_from("<I", data, 48)[0]
     mini_cutoff, difat_at = struct.unpack_from("<I", data, 56)[0], struct.unpack_from("<I", data, 68)[0]
     most = len(data) // sector + 1
-    block = lambda number: data[(number + 1) * sector : (number + 2) * sector]  # noqa: E731
+
+    def block(number: int) -> bytes:
+        return data[(number + 1) * sector : (number + 2) * sector]
+
     tables = list(struct.unpack_from("<109I", data, 76))
     while difat_at < _END and len(tables) <= most + 109:
         words = struct.unpack(f"<{sector // 4}I", block(difat_at))

@@ -118,7 +118,10 @@ def _xlsx(columns: list[tuple[str, str, str]], batches: Iterator[list[tuple]], p
     options = {"constant_memory": True, "strings_to_formulas": False, "strings_to_urls": False, "strings_to_numbers": False, "remove_timezone": True}
     with xlsxwriter.Workbook(str(path), options) as book:
         sheet = book.add_worksheet("数据")
-        style = lambda **more: book.add_format({"font_name": "宋体", "font_size": 11, **more})  # noqa: E731
+
+        def style(**more: Any) -> Any:
+            return book.add_format({"font_name": "宋体", "font_size": 11, **more})
+
         head = style(bold=True, bg_color="#EFEDE8", border=1, text_wrap=True, valign="vcenter", align="center")
         text, whole, part, day = style(), style(num_format="#,##0"), style(num_format="#,##0.00"), style(num_format="yyyy-mm-dd")
         share, moment = style(num_format="0.00%"), style(num_format="yyyy-mm-dd hh:mm")

@@ -145,7 +145,10 @@ def _changes(connection: psycopg.Connection, mart, key: list[str], figures: dict
         name for (name,) in connection.execute("select column_name from information_schema.columns where (table_schema, table_name) = ('marts', %s)", [mart.name])
     }
     own = sorted((mart.columns & visible) - {"submission_id", "source_row_no"})
-    names = lambda prefix, of: sql.SQL(", ").join(sql.Identifier(prefix, n) for n in of)  # noqa: E731
+
+    def names(prefix: str, of: list[str]) -> sql.Composed:
+        return sql.SQL(", ").join(sql.Identifier(prefix, n) for n in of)
+
     move = {
         unit: sql.SQL(" + ").join(sql.SQL("abs(coalesce(c.{0}, 0) - coalesce(s.{0}, 0))").format(sql.Identifier(n)) for n in stand)
         for unit, columns_ in figures.items()

@@ -76,7 +76,9 @@ def batches(connection: psycopg.Connection, settings: Settings, single: int = SI
         return [Batch(file.original_name, [file.file_id]) for file in files]
     from warehouse.calendar import week_of
 
-    came = lambda file: week_of(file.received_at.astimezone(settings.timezone).date())  # noqa: E731
+    def came(file: FileRow) -> str:
+        return week_of(file.received_at.astimezone(settings.timezone).date())
+
     spread = slots() > OWN_READERS and len(files) > SPREAD_FILES
     if spread := spread and len(files) - len(Prepared(settings).kept(files)) > SPREAD_FILES:
         groups = evenly(files, sizes, SPREAD_GROUPS)
@@ -84,7 +86,10 @@ def batches(connection: psycopg.Connection, settings: Settings, single: int = SI
         groups = [list(group) for _, group in itertools.groupby(files, key=came)]
         while len(groups) > at_most:
             groups = [list(itertools.chain(*groups[i : i + 2])) for i in range(0, len(groups), 2)]
-    weeks = lambda group: " to ".join(dict.fromkeys((came(group[0]), came(group[-1]))))  # noqa: E731
+
+    def weeks(group: list[FileRow]) -> str:
+        return " to ".join(dict.fromkeys((came(group[0]), came(group[-1]))))
+
     return [Batch(f"{weeks(g)}: {len(g)} files", [file.file_id for file in g], spread) for g in groups]
 
 

@@ -103,7 +103,12 @@ def publish_week(connection: psycopg.Connection, now: dt.datetime, timezone: Zon
     ``due=False`` it is enough that the week itself is over: who publishes by hand need not wait for the due time.
     """
     exceptions = read_exceptions(connection)
-    ready = lambda week: (due_at(week, EVERY_COUNTY, exceptions, timezone) <= now) if due else as_of_date(week) < now.astimezone(timezone).date()  # noqa: E731
+
+    def ready(week: str) -> bool:
+        if due:
+            return due_at(week, EVERY_COUNTY, exceptions, timezone) <= now
+        return as_of_date(week) < now.astimezone(timezone).date()
+
     before = "9999"
     while found := connection.execute("select week from intake.accepted_submission where week < %s order by week desc limit 1", [before]).fetchone():
         (before,) = found  # from the newest backwards: those not yet ready are few, those behind them are not read

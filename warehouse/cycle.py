@@ -400,7 +400,10 @@ def _step(result: CycleResult, name: str):
 
 def describe(result: CycleResult) -> str:
     """The summary for a person: a few lines of text."""
-    counts = lambda values: ", ".join(f"{n:,} {name}" for name, n in values.items() if n) or "none"  # noqa: E731
+
+    def counts(values: dict[str, int]) -> str:
+        return ", ".join(f"{n:,} {name}" for name, n in values.items() if n) or "none"
+
     lines = [
         f"Files        {counts(result.files)}",
         f"Submissions  {counts(result.submissions)}",

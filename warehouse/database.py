@@ -75,7 +75,7 @@ def migrate(connection: psycopg.Connection) -> list[str]:
     Returns the names of the files applied. One transaction; several callers wait for each other.
     """
     from ingestion.raw_tables import synchronise  # contracts → raw tables; imports nothing of this module
-    from warehouse import roles
+    from warehouse import grants
     from warehouse.trace.origins import note_origins
 
     applied = []
@@ -95,5 +95,5 @@ def migrate(connection: psycopg.Connection) -> list[str]:
                 applied.append(file.name)
         synchronise(connection)
         note_origins(connection)
-        roles.ensure(connection)
+        grants.ensure(connection)
     return applied

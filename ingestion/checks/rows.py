@@ -83,7 +83,10 @@ def _report(subject: Subject, rule: Rule, i: int, name: str, failure: Failure, r
 
 def _bounds(subject: Subject, failure: Failure, field: str, row: dict[str, Any]) -> list[Bound]:
     """What the field would have to be for the failed comparison, or for each alternative of the condition, to hold."""
-    value = lambda node: evaluate(node, row, subject.codes.county_of)  # noqa: E731
+
+    def value(node: Any) -> Any:
+        return evaluate(node, row, subject.codes.county_of)
+
     if failure.left is not None:
         bound = _bound(failure.left, failure.sign, failure.right, field, row, value)
         return [bound] if bound else []

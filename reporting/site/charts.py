@@ -12,8 +12,13 @@ WIDTH, HEIGHT, LEFT, BOTTOM, TOP = 540, 220, 46, 28, 24
 def rate_line(points: list[tuple[str, float | None, str]], label: str, mark: str | None = None) -> Markup:
     """A line of percentages. Points: week, value 0…1 or None (a gap), text of the tooltip."""
     step, low = _step(len(points)), _floor([v for _, v, _ in points if v is not None])
-    y = lambda v: TOP + (1 - (v - low) / (1 - low)) * (HEIGHT - TOP - BOTTOM)  # noqa: E731
-    x = lambda n: LEFT + step * (n + 0.5)  # noqa: E731
+
+    def y(v: float) -> float:
+        return TOP + (1 - (v - low) / (1 - low)) * (HEIGHT - TOP - BOTTOM)
+
+    def x(n: int) -> float:
+        return LEFT + step * (n + 0.5)
+
     parts = [_grid(y(low + (1 - low) * k / 4), f"{(low + (1 - low) * k / 4) * 100:.0f}%") for k in range(5)]
     for run in runs([v for _, v, _ in points]):
         path = " ".join(f"{x(n):.1f},{y(points[n][1]):.1f}" for n in run)
@@ -29,8 +34,13 @@ def value_line(points: list[tuple[str, float | None, str]], label: str, unit: st
     """A line of amounts in ``unit``. Points: week, value or None (a gap), text of the tooltip."""
     have = [v for _, v, _ in points if v is not None]
     step, (low, high, tick) = _step(len(points)), _scale(have)
-    y = lambda v: TOP + (1 - (v - low) / (high - low)) * (HEIGHT - TOP - BOTTOM)  # noqa: E731
-    x = lambda n: LEFT + step * (n + 0.5)  # noqa: E731
+
+    def y(v: float) -> float:
+        return TOP + (1 - (v - low) / (high - low)) * (HEIGHT - TOP - BOTTOM)
+
+    def x(n: int) -> float:
+        return LEFT + step * (n + 0.5)
+
     digits = max(0, -math.floor(math.log10(tick)))
     parts = [_grid(y(low + tick * k), f"{low + tick * k:,.{digits}f}") for k in range(round((high - low) / tick) + 1)]
     for run in runs([v for _, v, _ in points]):
@@ -44,8 +54,13 @@ def value_line(points: list[tuple[str, float | None, str]], label: str, unit: st
 def stacked_bars(points: list[tuple[str, list[int], str]], classes: list[str], label: str, unit: str = "") -> Markup:
     """Bars of counts, one series on another. Points: week, a count a series, text of the tooltip."""
     step, top = _step(len(points)), _ceiling(max((sum(c) for _, c, _ in points), default=0))
-    y = lambda v: TOP + (1 - v / top) * (HEIGHT - TOP - BOTTOM)  # noqa: E731
-    x = lambda n: LEFT + step * (n + 0.5)  # noqa: E731
+
+    def y(v: float) -> float:
+        return TOP + (1 - v / top) * (HEIGHT - TOP - BOTTOM)
+
+    def x(n: int) -> float:
+        return LEFT + step * (n + 0.5)
+
     parts = [_grid(y(top * k / 4), f"{top * k // 4:,}") for k in range(5)]
     width = min(26, step * 0.62)
     for n, (_, counts, text) in enumerate(points):
@@ -66,7 +81,10 @@ def sparkline(values: list[float | None]) -> Markup:
         return Markup("")
     low, high = min(have), max(have)
     span = (high - low) or 1
-    place = lambda n, v: f"{n * 76 / (len(values) - 1) + 2:.1f},{18 - (v - low) / span * 14:.1f}"  # noqa: E731
+
+    def place(n: int, v: float) -> str:
+        return f"{n * 76 / (len(values) - 1) + 2:.1f},{18 - (v - low) / span * 14:.1f}"
+
     lines = "".join(f'<polyline class="line" points="{" ".join(place(n, values[n]) for n in run)}"/>' for run in runs(values))
     last = max(n for n, v in enumerate(values) if v is not None)
     cx, cy = place(last, values[last]).split(",")

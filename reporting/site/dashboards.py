@@ -210,7 +210,9 @@ class Figures:
         return self.connection.execute(f"select {', '.join([*keys, values])} from marts.{self.views[chart.metrics[0].mart]}{where}{by}").fetchall()
 
     def _picture(self, chart: Chart, names: list[str], rows: list[tuple[str, list]], marked: frozenset[str]) -> Markup:
-        scale = lambda values: [None if v is None else float(in_table(v, chart.metrics[0].unit)) for v in values]  # noqa: E731
+        def scale(values: list) -> list[float | None]:
+            return [None if v is None else float(in_table(v, chart.metrics[0].unit)) for v in values]
+
         points = [(f"{label}※" if label in marked else label, scale(values)) for label, values in rows]
         label = f"{chart.title}（{chart.unit}）"
         if chart.kind == "card":

@@ -24,7 +24,10 @@ def course(values: list[float | None]) -> Markup:
     if len(have) < 2:
         return Markup("")
     low, span = min(have), (max(have) - min(have)) or 1
-    place = lambda n: (n * 216 / (len(values) - 1) + 2, 34 - (values[n] - low) / span * 28)  # noqa: E731
+
+    def place(n: int) -> tuple[float, float]:
+        return (n * 216 / (len(values) - 1) + 2, 34 - (values[n] - low) / span * 28)
+
     parts = [f'<polyline class="line" points="{" ".join(f"{x:.1f},{y:.1f}" for x, y in map(place, run))}"/>' for run in runs(values)]
     x, y = place(max(n for n, v in enumerate(values) if v is not None))
     return Markup(f'<svg class="course" viewBox="0 0 222 40" preserveAspectRatio="xMinYMid" aria-hidden="true">{"".join(parts)}<circle class="dot" cx="{x:.1f}" cy="{y:.1f}" r="2.6"/></svg>')
@@ -38,7 +41,10 @@ def bars(points: Points, names: list[str], unit: str, label: str, stack: bool = 
     top = 24 if several > 1 else 4
     sums = [sum(v for v in values if v is not None) for _, values in points] if stack else [v for _, values in points for v in values if v is not None]
     most = max((v for v in sums if v > 0), default=1)
-    x = lambda v: max(v, 0) / most * (WIDTH - LABEL - VALUE)  # noqa: E731
+
+    def x(v: float) -> float:
+        return max(v, 0) / most * (WIDTH - LABEL - VALUE)
+
     parts = _legend(names) if several > 1 else []
     for n, (name, values) in enumerate(points):
         y = top + n * row
@@ -73,7 +79,10 @@ def lines(points: Points, names: list[str], label: str) -> Markup:
     """A line a series over the weeks. The axis begins at zero unless all values lie far above it."""
     have = [v for _, values in points for v in values if v is not None]
     low, high = _axis(have)
-    y = lambda v: TOP + (1 - (v - low) / (high - low)) * (HEIGHT - TOP - BOTTOM)  # noqa: E731
+
+    def y(v: float) -> float:
+        return TOP + (1 - (v - low) / (high - low)) * (HEIGHT - TOP - BOTTOM)
+
     parts, x = _frame(points, low, high, y, names)
     for k, name in enumerate(names):
         values = [v[k] for _, v in points]
@@ -91,7 +100,10 @@ def columns(points: Points, names: list[str], label: str) -> Markup:
     """Upright bars over the weeks, series side by side."""
     have = [v for _, values in points for v in values if v is not None]
     low, high = 0.0, _axis([0.0, *have])[1]
-    y = lambda v: TOP + (1 - v / high) * (HEIGHT - TOP - BOTTOM)  # noqa: E731
+
+    def y(v: float) -> float:
+        return TOP + (1 - v / high) * (HEIGHT - TOP - BOTTOM)
+
     parts, x = _frame(points, low, high, y, names)
     step = (WIDTH - LEFT) / max(len(points), 1)
     width = min(14.0, step * 0.76 / max(len(names), 1))
@@ -108,7 +120,10 @@ def columns(points: Points, names: list[str], label: str) -> Markup:
 
 def _frame(points: Points, low: float, high: float, y, names: list[str]):
     step = (WIDTH - LEFT) / max(len(points), 1)
-    x = lambda n: LEFT + step * (n + 0.5)  # noqa: E731
+
+    def x(n: int) -> float:
+        return LEFT + step * (n + 0.5)
+
     parts = _legend(names) if len(names) > 1 else []
     for k in range(5):
         value = low + (high - low) * k / 4

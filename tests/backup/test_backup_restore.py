@@ -271,7 +271,10 @@ def test_a_base_backup_and_archived_wal_bring_back_any_moment(tmp_path, monkeypa
         )
         assert (result.faults, result.publications, result.week) == ([], 2, "2020-W23")
         assert published_bytes(found) == wanted
-        tree = lambda s: sorted(p.relative_to(s.outbox).as_posix() for p in s.outbox.rglob("*") if p.is_file())  # noqa: E731
+
+        def tree(s):
+            return sorted(p.relative_to(s.outbox).as_posix() for p in s.outbox.rglob("*") if p.is_file())
+
         assert tree(found) == tree(settings)
         week(found, tmp_path / "w24", 24)  # and goes on as a server of its own, no longer recovering
     finally:

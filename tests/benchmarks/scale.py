@@ -29,7 +29,10 @@ def payouts(shop: Workshop, samples: int, rows: int = 10_000_000, weeks: int = 2
         _run(settings, demo.folder, _due(settings, demo.weeks[0]))
         with database.connect(settings, autocommit=True) as connection:
             tables = ("raw.ind02", "raw.ind01", "intake.submission")
-            scan = lambda: [connection.execute(f"select count(*) from {t}").fetchone() for t in tables]  # noqa: E731
+
+            def scan():
+                return [connection.execute(f"select count(*) from {t}").fetchone() for t in tables]
+
             connection.execute("set enable_indexscan = off; set enable_bitmapscan = off; set enable_indexonlyscan = off; set max_parallel_workers_per_gather = 0")
             scans = [seconds(scan) for _ in range(samples + 1)][1:]
             connection.execute("reset all")

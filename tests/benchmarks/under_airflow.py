@@ -19,7 +19,10 @@ def weekly(shop: Workshop, samples: int) -> list[Figure]:
     """From the drop in the inbox until the report stands. Airflow's own start is not counted, it runs all the time."""
     samples = min(samples, 3)
     weeks = [write_week(shop.folder / f"airflow-w{n}", n, year=2020) for n in range(1, FIRST_WEEKS + samples + 2)]
-    due = lambda demo: dt.datetime.combine(as_of_date(demo.weeks[0]) + dt.timedelta(days=2), dt.time(12, 30), shop.server.settings.timezone)  # noqa: E731
+
+    def due(demo):
+        return dt.datetime.combine(as_of_date(demo.weeks[0]) + dt.timedelta(days=2), dt.time(12, 30), shop.server.settings.timezone)
+
     outside = []
     with shop.home() as settings:
         for demo in weeks:
@@ -35,7 +38,12 @@ def weekly(shop: Workshop, samples: int) -> list[Figure]:
             supervisor.api.set_variable(APPROVE, "never", "benchmark")
             for demo in weeks[FIRST_WEEKS:]:
                 before = supervisor._publications()
-                began = lambda demo=demo: (supervisor._drop(demo.folder), supervisor._trigger(INTAKE), supervisor._watch(demo.weeks[0], before))  # noqa: E731, B023
+
+                def began(demo=demo, before=before):
+                    supervisor._drop(demo.folder)
+                    supervisor._trigger(INTAKE)
+                    supervisor._watch(demo.weeks[0], before)
+
                 inside.append(seconds(began))
         finally:
             supervisor.shut_down()

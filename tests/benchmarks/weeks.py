@@ -44,7 +44,10 @@ def sheets(shop: Workshop, samples: int) -> list[Figure]:
     """A county's weekly workbook with 16 sheets: read and checked, in processor time."""
     demo = write_week(shop.folder / "sheets", 24, year=2020)
     file = next(f for f in demo.files if f.path.endswith(".xlsx") and len(f.forms) >= 16)
-    read = lambda: read_file(demo.folder / file.path, received_at=file.received_at)  # noqa: E731
+
+    def read():
+        return read_file(demo.folder / file.path, received_at=file.received_at)
+
     assert len(read().forms) >= 16
     spent = [processor_seconds(read) for _ in range(samples)]
     return [within("workbook_16_sheets", 1.0, spent, "s", sheets=len(file.forms), clock="processor time")]

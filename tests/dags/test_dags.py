@@ -82,7 +82,10 @@ def test_loading_is_bounded_by_a_pool_that_every_start_makes(dags, server):
     url = server.rsplit("/", 1)[0] + f"/{name}"
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute("create table slot_pool (id serial, pool text unique, slots int, description text, include_deferred boolean not null)")
-        slots = lambda: connection.execute("select slots from slot_pool where pool = %s", [batches.POOL]).fetchall()  # noqa: E731
+
+        def slots():
+            return connection.execute("select slots from slot_pool where pool = %s", [batches.POOL]).fetchall()
+
         batches.make_pool(url, {})
         assert slots() == [(2,)]
         connection.execute("update slot_pool set slots = 5")
@@ -130,7 +133,10 @@ def test_the_announcement_is_made_once_an_hour_until_the_week_is_judged(tmp_path
 
     settings, due = Settings(tmp_path, None, Settings.from_environment().timezone), ["2020-W24"]
     monkeypatch.setattr(cycle, "week_came_due", lambda connection, settings: due[0])
-    announced = lambda: cycle.week_to_announce(None, settings)  # noqa: E731
+
+    def announced():
+        return cycle.week_to_announce(None, settings)
+
     assert [announced(), announced()] == ["2020-W24", None]
     os.utime(tmp_path / "announced_week", (0, 0))
     assert [announced(), announced()] == ["2020-W24", None]

@@ -124,7 +124,9 @@ def plain(value):
 
 
 def answered(row: dict, names: list[str], days: set[str]) -> tuple:
-    day = lambda v: dt.datetime.fromtimestamp(v / 1000, dt.UTC).date().isoformat() if isinstance(v, (int, float)) else v and v[:10]  # noqa: E731
+    def day(v):
+        return dt.datetime.fromtimestamp(v / 1000, dt.UTC).date().isoformat() if isinstance(v, (int, float)) else v and v[:10]
+
     return tuple(day(row[n]) if n in days else plain(row[n]) for n in names)
 
 
@@ -241,7 +243,10 @@ def test_a_countys_reader_sees_its_own_rows_in_every_dataset(site, reader, admin
     for dataset in datasets().values():
         if "county_code" not in dataset.columns:
             continue
-        codes = lambda session, **more: {r["county_code"] for r in site.ask(session, ids[dataset.uuid], columns=["county_code"], **more).json()["result"][0]["data"]}  # noqa: B023, E731
+
+        def codes(session, dataset=dataset, **more):
+            return {r["county_code"] for r in site.ask(session, ids[dataset.uuid], columns=["county_code"], **more).json()["result"][0]["data"]}
+
         everybody, own = codes(admin), codes(reader)
         assert own <= {"451026"}, dataset.key
         assert not own or "451026" in everybody

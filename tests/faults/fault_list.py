@@ -276,7 +276,10 @@ def _standing(site: Site, fault: Fault, old: tuple, outcome: Outcome) -> str:
 def _compare(bench: Bench, site: Site, outcome: Outcome) -> None:
     if outcome.again not in (0, 3):
         outcome.wrong.append(f"the same command again ended with {outcome.again}")
-    left_out = lambda found: _without(found, outcome.fault.differs)  # noqa: E731
+
+    def left_out(found):
+        return _without(found, outcome.fault.differs)
+
     outcome.wrong += differences(left_out(state(site)), left_out(bench.after))
     outcome.wrong += faults_of(site)
     index = site.settings.reports / "quality" / "index.html"

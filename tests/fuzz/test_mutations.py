@@ -24,7 +24,7 @@ from ingestion.contracts import contracts
 from ingestion.model import FileReading
 from ingestion.reading import read_file
 from ingestion.reference import codes
-from tests.unit import layouts
+from tests.unit import house_styles, layout_files, layouts, true_rows
 from tests.unit.reading_files import COP03, RECEIVED, cop03, csv_bytes, head
 
 LONG = bool(os.environ.get("WAREHOUSE_LONG"))
@@ -46,10 +46,10 @@ def sound(result: FileReading) -> None:
         assert (form.county_code and form.week) or not form.acceptable
 
 
-def original(rng: random.Random, kind: str | None = None) -> tuple[layouts.Sheet, layouts.Style]:
+def original(rng: random.Random, kind: str | None = None) -> tuple[layouts.Sheet, house_styles.Style]:
     form = contracts().form(rng.choice(contracts().codes))
-    truth = layouts.made_up(form, rng.choice(codes().counties_on(layouts.SUNDAY)), codes(), rng)
-    style = layouts.any_style(rng)
+    truth = true_rows.made_up(form, rng.choice(codes().counties_on(true_rows.SUNDAY)), codes(), rng)
+    style = house_styles.any_style(rng)
     style.kind = kind or style.kind
     sheet = layouts.Sheet()
     layouts.write_form(sheet, truth, style, codes())
@@ -104,7 +104,7 @@ def test_tables_out_of_order(tmp_path, change):
         sheet, style = original(rng, "xlsx" if change is merged_anywhere else None)
         change(sheet, rng)
         path = tmp_path / f"报表.{style.kind}"
-        path.write_bytes(layouts.as_bytes({"Sheet1": sheet}, style))
+        path.write_bytes(layout_files.as_bytes({"Sheet1": sheet}, style))
         began = time.process_time()
         sound(read_file(path, received_at=RECEIVED))
         assert time.process_time() - began < SECONDS, seed
@@ -158,7 +158,7 @@ def test_damaged_files(tmp_path, change, kind):
         rng = random.Random(f"{change.__name__}{kind}{seed}")
         sheet, style = original(rng, kind)
         files.append(tmp_path / f"{seed}.{kind}")
-        files[-1].write_bytes(change(layouts.as_bytes({"Sheet1": sheet}, style), rng))
+        files[-1].write_bytes(change(layout_files.as_bytes({"Sheet1": sheet}, style), rng))
     for answer in apart(files):
         assert answer["sound"], answer
 

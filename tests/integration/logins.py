@@ -12,6 +12,7 @@ from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from warehouse import database, roles
+from warehouse.logins import grant
 from warehouse.settings import Settings
 
 _numbers = itertools.count(1)
@@ -32,9 +33,9 @@ class Logins:
     def make(self, admin: psycopg.Connection, role: str) -> None:
         login = self.name(role)
         if role in (roles.BI_READER, roles.AUDITOR):
-            self.passwords[role] = roles.grant(admin, login, role)
+            self.passwords[role] = grant(admin, login, role)
         elif role.startswith("county_"):
-            self.passwords[role] = roles.grant(admin, login, "county", role.removeprefix("county_"))
+            self.passwords[role] = grant(admin, login, "county", role.removeprefix("county_"))
         else:
             self.passwords[role] = "not a secret"
             admin.execute(sql.SQL("create role {} login password {}").format(sql.Identifier(login), sql.Literal(self.passwords[role])))

@@ -65,7 +65,11 @@ end $try$"""
 def attempts(connection: psycopg.Connection, statements: list[str]) -> list[bool]:
     """Which statements get past the question of rights."""
     said: list[bool] = []
-    hear = lambda notice: said.append(notice.message_primary.startswith("allowed")) if notice.message_primary.startswith(("allowed", "refused")) else None  # noqa: E731
+
+    def hear(notice):
+        if notice.message_primary.startswith(("allowed", "refused")):
+            said.append(notice.message_primary.startswith("allowed"))
+
     connection.add_notice_handler(hear)
     try:
         connection.execute(sql.SQL(TRY).format(sql.Literal(statements)))
@@ -149,7 +153,10 @@ def lines(found: Matrix) -> Iterator[str]:
     """The matrix as Markdown: of each schema what most relations have in common, then those that differ, by name."""
     header = f"| object | {' | '.join(ROLES.values())} |"
     rule = "|---|" + "---|" * len(ROLES)
-    row = lambda name, told: f"| {name} | {' | '.join(in_words(t) for t in told)} |"  # noqa: E731
+
+    def row(name, told):
+        return f"| {name} | {' | '.join(in_words(t) for t in told)} |"
+
     yield from (header, rule)
     for schema in SCHEMAS:
         of = {name: tuple(by_role.get(role, "") for role in ROLES) for name, by_role in found.items() if name.startswith(f"{schema}.") and name not in FUNCTIONS}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import os
 import signal
+import time
 
 import pytest
 
@@ -112,8 +113,10 @@ def all_beside(monkeypatch):
     monkeypatch.setattr(containers, "BESIDE_FROM", 0)
 
 
+FAR = b'<row r="1048576"><c r="XFD1048576"><v>1</v></c></row>'
 
-@pytest.mark.parametrize("damage", [b'<row r="1048576"><c r="XFD1048576"><v>1</v></c></row></sheetData>', None])
+
+@pytest.mark.parametrize("damage", [FAR + b"</sheetData>", None])
 def test_what_the_check_refuses_is_refused_in_the_same_words_beside_the_reading(settings, tmp_path, all_beside, damage):
     from tests.unit.test_reading_containers import _with_sheet, _xlsx
 
@@ -125,15 +128,36 @@ def test_what_the_check_refuses_is_refused_in_the_same_words_beside_the_reading(
     assert [f.rows for f in found.file.forms] == [f.rows for f in alone.file.forms]
 
 
+def test_a_reading_that_fails_before_the_check_is_done_waits_for_its_words(settings, tmp_path, all_beside, monkeypatch):
+    from tests.unit.test_reading_containers import _with_sheet, _xlsx
+
+    check = containers._check_parts
+
+    def slowly(*given):
+        time.sleep(0.5)
+        return check(*given)
+
+    monkeypatch.setattr(containers, "_check_parts", slowly)
+    path = tmp_path / "b.xlsx"
+    path.write_bytes(_with_sheet(_xlsx(tmp_path), lambda x: x.replace(b"</sheetData>", FAR + b"</broken>")))
+    (found,) = ForkedReader(settings, 30, read_here).read([Question(path, "b.xlsx", None)])
+    assert "极远" in found.file.refusal_zh
+
+
 def test_a_check_that_fails_stops_its_process_and_only_where_that_is_allowed():
     def fails():
         raise ValueError
 
     with pytest.raises(ValueError):
         aside.beside(fails)
-    pid = os.fork()
-    if pid == 0:
-        aside.allow()
-        aside.beside(fails)()
-        os._exit(0)
-    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == -aside.STOPPED
+    for asks in (True, False):  # whoever is in the middle of a file is stopped there, and not only when it asks
+        pid = os.fork()
+        if pid == 0:
+            aside.allow()
+            wait = aside.beside(fails)
+            if asks:
+                wait()
+            else:
+                time.sleep(20)
+            os._exit(0)
+        assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == -aside.STOPPED, asks

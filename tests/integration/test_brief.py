@@ -84,7 +84,8 @@ def test_sums_equal_what_the_generator_wrote(city, connection, name):
             "monitored_persons": lambda r: r["unstable_persons"] + r["marginal_persons"],
         }[about.value]
     else:
-        derived = lambda r: r[about.value]  # noqa: E731
+        def derived(r):
+            return r[about.value]
     assert same(metric(connection, name, week=WEEK).value, sum(derived(r) or 0 for _, r in rows))
 
 
@@ -202,7 +203,10 @@ def test_tables_are_recomputed_by_hand(city, connection):
     rows = {r[0].text: [c.text for c in r[1:]] for r in tables["就业扶贫进展"].rows}
     for county, name in ((WHOLE, "右江区"), (LISTED, "那坡县"), (SILENT, "隆林各族自治县")):
         mine = city.truth["EMP01", county, WEEK]
-        total = lambda field: sum(r[field] for r in mine)  # noqa: E731, B023
+
+        def total(field, mine=mine):
+            return sum(r[field] for r in mine)
+
         share = (Decimal(total("employed_away")) / total("employed_away_2019") * 100).quantize(Decimal("0.01"), ROUND_HALF_UP)
         assert rows[name][:4] == [str(total("labour_force")), str(total("employed_away")), str(share), str(total("returned_unemployed"))]
     assert rows["田阳区"][0] == "（缺）" and any(n.startswith("田阳区缺：") for n in tables["就业扶贫进展"].notes)
@@ -266,9 +270,15 @@ def test_the_comparison_splits_revision_from_new_weeks(city, connection):
     told, _ = compose(connection, city.settings, report="work", publication=2, week=WEEK, kind="week", county=WHOLE)
     table = next(t for t in told.comparison if isinstance(t, Table))
     row = {r[0].text: r for r in table.rows}["外出务工人数"]
-    total = lambda rows: sum(r["employed_away"] for r in rows)  # noqa: E731
+
+    def total(rows):
+        return sum(r["employed_away"] for r in rows)
+
     before, revised, now = total(city.first_sent["EMP01", WHOLE, WEEKS[0]]), total(city.truth["EMP01", WHOLE, WEEKS[0]]), total(city.truth["EMP01", WHOLE, WEEK])
-    printed = lambda n: ("+" if n > 0 else "−") + (f"{abs(n)}人" if abs(n) < 10000 else f"{(Decimal(abs(n)) / 10000).quantize(Decimal('0.01'), ROUND_HALF_UP)}万人")  # noqa: E731
+
+    def printed(n):
+        return ("+" if n > 0 else "−") + (f"{abs(n)}人" if abs(n) < 10000 else f"{(Decimal(abs(n)) / 10000).quantize(Decimal('0.01'), ROUND_HALF_UP)}万人")
+
     assert row[3].text == printed(now - before) and row[4].text == printed(revised - before)
     assert "补报修订：右江区" in row[5].text and f"新增{WEEK}数据" in row[5].text
 

@@ -136,7 +136,10 @@ def test_what_may_not_be_summed_comes_out_empty(reader):
 def test_filters_choose_publication_week_and_county(reader):
     employment = datasets()["employment_overview"]
     labels = dict(reader.execute("select publication_id, publication from bi.publication").fetchall())
-    distinct = lambda filters: reader.execute(f"select min(publication), max(publication), max(week), count(distinct county_code) from ({rendered(employment, filters)}) as t where weeks_back = 0").fetchone()  # noqa: E731
+
+    def distinct(filters):
+        return reader.execute(f"select min(publication), max(publication), max(week), count(distinct county_code) from ({rendered(employment, filters)}) as t where weeks_back = 0").fetchone()
+
     assert distinct({}) == (labels[2], labels[2], WEEKS[1], 3)
     assert distinct({"publication": [labels[1]]}) == (labels[1], labels[1], WEEKS[0], 3)
     assert distinct({"week": [WEEKS[0]]}) == (labels[2], labels[2], WEEKS[0], 3)

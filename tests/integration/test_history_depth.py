@@ -112,7 +112,10 @@ def test_what_the_correction_wrote_is_all_that_was_written(cities):
     """Storage grows with what changed: the row versions of one correction, and nothing beside them."""
     with database.connect(cities[1], autocommit=True) as connection:
         tables = [t for (t,) in connection.execute("select tablename from pg_tables where schemaname = 'store' and tablename ~ '^(dim|fct)_' order by 1")]
-        count = lambda: {t: connection.execute(sql.SQL("select count(*) from {}").format(sql.Identifier("store", t))).fetchone()[0] for t in tables}  # noqa: E731
+
+        def count():
+            return {t: connection.execute(sql.SQL("select count(*) from {}").format(sql.Identifier("store", t))).fetchone()[0] for t in tables}
+
         before = count()
         corrected(connection, cities[1])
         assert {t: n - before[t] for t, n in count().items() if n != before[t]}.keys() == {"fct_employment_weekly"}

@@ -10,7 +10,7 @@ import pytest
 from psycopg import sql
 from small_city import COUNTIES, WHOLE, make
 
-from warehouse import database, roles
+from warehouse import database, grants, roles
 from warehouse.publication.store import candidate_marts, ensure
 
 pytestmark = [pytest.mark.database, pytest.mark.slow]
@@ -86,7 +86,7 @@ def test_a_view_of_an_earlier_version_is_made_anew_by_the_next_publication(admin
     admin.execute(
         f"""create or replace view {FACT} with (security_barrier) as select {columns} from {TABLE} x
             where opened_in <= (select store.reading_publication()) and (closed_in is null or closed_in > (select store.reading_publication()))
-              and {roles.own_rows("x")}"""
+              and {grants.own_rows("x")}"""
     )
     with roles.acting(admin, roles.PUBLISHER):
         ensure(admin, candidate_marts(admin))

@@ -192,7 +192,7 @@ def test_it_is_loaded_checked_and_reported_on_without_a_mart(connection, setting
 
 @pytest.mark.database
 def test_the_pages_show_a_form_without_a_mart(connection, settings, city, tmp_path):
-    from reporting.site.build import build_site
+    from reporting.site import build_site
 
     city(MAY.replace("'2020-05-31'", "null"))
     synchronise(connection)

@@ -71,7 +71,10 @@ def groups(connection, settings) -> list[list[int]]:
 
 def rows(connection, settings) -> dict[str, list]:
     """All that loading leaves but clock times and what is sealed, which stands here opened."""
-    ask = lambda text: connection.execute(text).fetchall()  # noqa: E731
+
+    def ask(text):
+        return connection.execute(text).fetchall()
+
     found = {
         "files": ask("select to_jsonb(f) - '{recorded_at,finished_at,file_modified_at,original_path}'::text[] from intake.file f order by file_id"),
         "submissions": ask("select to_jsonb(s) - 'loaded_at' from intake.submission s order by submission_id"),

@@ -42,7 +42,9 @@ def test_as_read_before_and_after(promoted):
 
 def test_one_form_for_one_set_of_rules(promoted):
     """Acceptance keeps its statements by the form's identity."""
-    on = lambda month, day: promoted.form("EMP01", dt.date(2020, month, day))  # noqa: E731
+    def on(month, day):
+        return promoted.form("EMP01", dt.date(2020, month, day))
+
     assert on(3, 1) is on(4, 1) and on(6, 8) is on(7, 1) and on(3, 1) is not on(7, 1)
     assert contracts().form("SOC01", dt.date(2020, 3, 1)) is contracts().form("SOC01")
     assert dataclasses.replace(on(7, 1), rules=()) == dataclasses.replace(on(3, 1), rules=())

@@ -87,7 +87,9 @@ def test_industry(city, answers):
 
 
 def test_funds_and_campaigns(city, answers):
-    rate = lambda r: percent(r["spent"], r["arrived"])  # noqa: E731
+    def rate(r):
+        return percent(r["spent"], r["arrived"])
+
     lines = standing(city, "FUN01", WEEK)
     assert sorted(answers[9]) == sorted((name(c), rate(r)) for c, r in lines if r["fund_line"] == "special")
     low = [(name(c), r["fund_line"]) for c, r in lines if r["spent"] * 2 < r["arrived"]]

@@ -17,6 +17,7 @@ from ingestion.contracts import contracts
 from tests.integration import role_matrix
 from tests.integration.logins import STRANGER, logins
 from warehouse import database, roles
+from warehouse.logins import grant, revoke
 from warehouse.publication import publish
 from warehouse.settings import WarehouseError
 
@@ -137,7 +138,7 @@ def test_counties_together_see_what_the_city_sees(city):
 
 def test_a_login_of_two_counties_sees_both(city):
     with logins(city.settings, [f"county_{WHOLE}"]) as made, database.connect(city.settings, autocommit=True) as admin:
-        roles.grant(admin, made.name(f"county_{WHOLE}"), "county", COUNTIES[1])
+        grant(admin, made.name(f"county_{WHOLE}"), "county", COUNTIES[1])
         with made.connect(f"county_{WHOLE}") as connection:
             assert {c for (c,) in connection.execute("select distinct county_code from marts.fct_employment_weekly")} == set(COUNTIES[:2])
 
@@ -157,16 +158,16 @@ def test_granting_is_safe_to_repeat_and_can_be_taken_back(city):
     with database.connect(city.settings, autocommit=True) as admin:
         login = f"analyst_{os.getpid()}"
         try:
-            assert roles.grant(admin, login, "bi_reader")
-            assert roles.grant(admin, login, "bi_reader") is None  # the password stays what it is
-            assert roles.grant(admin, login, "bi_reader", new_password=True)
-            assert roles.revoke(admin, login) == ["bi_reader"]
+            assert grant(admin, login, "bi_reader")
+            assert grant(admin, login, "bi_reader") is None  # the password stays what it is
+            assert grant(admin, login, "bi_reader", new_password=True)
+            assert revoke(admin, login) == ["bi_reader"]
         finally:
             admin.execute(sql.SQL("drop role {}").format(sql.Identifier(login)))
         with pytest.raises(WarehouseError, match="There is no county 999999"):
-            roles.grant(admin, login, "county", "999999")
+            grant(admin, login, "county", "999999")
         with pytest.raises(WarehouseError, match="name of a group"):
-            roles.grant(admin, "county_451002", "bi_reader")
+            grant(admin, "county_451002", "bi_reader")
 
 
 def test_a_login_that_may_not_act_as_a_step_is_told_so(city):
@@ -205,7 +206,7 @@ def test_an_ordinary_owner_with_createrole_runs_everything(server, template, tmp
             with database.connect(settings, autocommit=True) as connection:
                 _publish(connection, settings, [demo], "2020-W23")
                 assert connection.execute("select count(*) from marts.fct_employment_weekly").fetchone()[0] > 0
-                password = roles.grant(connection, worker, "pipeline")
+                password = grant(connection, worker, "pipeline")
             # the scheduler's own login: it inherits nothing and acts as the role of each step
             working = replace(settings, url=f"postgresql://{worker}:{password}@{address['host']}:{address['port']}/{name}")
             with database.connect(working, autocommit=True) as connection:
@@ -234,7 +235,7 @@ def test_no_statement_tells_a_password(city, monkeypatch):
     monkeypatch.setattr(psycopg.Connection, "execute", lambda self, query, *more, **options: said.append(query.as_string(self) if isinstance(query, sql.Composable) else query) or execute(self, query, *more, **options))
     worker = f"quiet_{os.getpid()}"
     with database.connect(city.settings, autocommit=True) as connection:
-        passwords = [roles.grant(connection, worker, "auditor"), *(conninfo_to_dict(a)["password"] for a in login.prepare(city.settings, "superset_of_the_small_city"))]
+        passwords = [grant(connection, worker, "auditor"), *(conninfo_to_dict(a)["password"] for a in login.prepare(city.settings, "superset_of_the_small_city"))]
         connection.execute(f"drop role {worker}")
     changes = [text for text in said if " password " in text]
     assert len(changes) == 3 and all(passwords)

@@ -162,7 +162,10 @@ def test_by_the_planner_s_guesses(by, county, admin):
     """EXPLAIN says the same for a figure that another county has a hundred times and for one that nobody has."""
     admin.execute("analyze store.fct_employment_weekly")
     (common,) = admin.execute(f"select employed_away from {FACT} where county_code <> %s group by 1 order by count(*) desc limit 1", [WHOLE]).fetchone()
-    guess = lambda value: [line.replace(str(value), "?") for (line,) in county.execute("explain " + by.format(fact=FACT, figure=value))]  # noqa: E731
+
+    def guess(value):
+        return [line.replace(str(value), "?") for (line,) in county.execute("explain " + by.format(fact=FACT, figure=value))]
+
     assert guess(common) == guess(1_234_567)
 
 

@@ -12,8 +12,8 @@ import pytest
 
 from ingestion.contracts import contracts
 from ingestion.reference import codes
-from reporting.site import build, build_site
-from warehouse import roles
+from reporting.site import build_site, finding_pages
+from warehouse import grants
 
 pytestmark = pytest.mark.database
 
@@ -105,7 +105,7 @@ def warehouse(connection):
             carried = WEEKS[number - 2] if number > 1 and n == 4 else None
             connection.execute("insert into store.fct_employment_weekly values (%s, %s, %s, %s, %s, %s, null)", [week, county, 1000 * number + n, 900, carried, number])
     connection.execute("create view marts.fct_employment_weekly as select * from store.fct_employment_weekly where opened_in <= store.reading_publication() and (closed_in is null or closed_in > store.reading_publication())")
-    roles.ensure_grants(connection)  # made here by hand, not by a publication
+    grants.ensure_grants(connection)  # made here by hand, not by a publication
     connection.commit()
     return connection
 
@@ -132,7 +132,10 @@ def test_empty_warehouse_gives_a_page_that_says_what_to_do(connection, settings)
 def test_key_figures_and_map_of_the_week_are_those_of_the_tables(warehouse, settings):
     index = build_site(warehouse, settings)
     text = page(index, "index.html")
-    one = lambda query: warehouse.execute(query).fetchone()[0]  # noqa: E731
+
+    def one(query):
+        return warehouse.execute(query).fetchone()[0]
+
     by_status = dict(warehouse.execute("select status, count(*) from quality.reporting_status where week = '2020-W24' group by 1").fetchall())
     shown = strip(text)
     assert shown["应报（表次）"] == sum(by_status.values())
@@ -224,7 +227,7 @@ def test_waivers_are_listed_with_name_reason_and_expiry(warehouse, settings):
 
 
 def test_findings_page_holds_every_finding_once(warehouse, settings, monkeypatch):
-    monkeypatch.setattr(build, "CHUNK_BYTES", 1500)  # several files a week
+    monkeypatch.setattr(finding_pages, "CHUNK_BYTES", 1500)  # several files a week
     index = build_site(warehouse, settings)
     meta = json.loads(re.search(r'id="meta">(.*?)</script>', page(index, "findings.html"), re.S)[1])
     rows = []
@@ -249,7 +252,7 @@ def test_no_personal_data_no_markup_from_data_and_no_network(warehouse, settings
 
 
 def test_every_link_leads_somewhere(warehouse, settings, monkeypatch):
-    monkeypatch.setattr(build, "PAGE_ROWS", 1)
+    monkeypatch.setattr(finding_pages, "PAGE_ROWS", 1)
     index = build_site(warehouse, settings)
     for path in index.parent.rglob("*.html"):
         for address in re.findall(r'(?:href|src)="([^"#:]+)(?:#[^"]*)?"', path.read_text(encoding="utf-8")):

@@ -22,7 +22,9 @@ class Mailbox:
 
         class Handler(socketserver.StreamRequestHandler):
             def handle(self):
-                say = lambda line: self.wfile.write(line.encode() + b"\r\n")  # noqa: E731
+                def say(line):
+                    self.wfile.write(line.encode() + b"\r\n")
+
                 say("220 test")
                 while line := self.rfile.readline().decode().strip():
                     verb = line.split()[0].upper()

@@ -16,7 +16,7 @@ from ingestion.grid import Grid, a1, filled, squeeze
 from ingestion.model import FormReading
 from ingestion.reading import read_file
 from ingestion.reference import codes
-from tests.unit import layouts
+from tests.unit import house_styles, layout_files, layouts, true_rows
 from tests.unit.reading_files import RECEIVED
 
 MARKS = {squeeze(w) for w in contracts().writing["blank"]}
@@ -65,14 +65,14 @@ def _is_serial(grid: Grid, block, col: int) -> bool:
 def test_every_cell_of_every_row_is_accounted_for(seed, faults):
     rng = random.Random(seed)
     form = contracts().form(rng.choice(contracts().codes))
-    truth = layouts.made_up(form, rng.choice(codes().counties_on(layouts.SUNDAY)), codes(), rng)
-    style = layouts.any_style(rng)
+    truth = true_rows.made_up(form, rng.choice(codes().counties_on(true_rows.SUNDAY)), codes(), rng)
+    style = house_styles.any_style(rng)
     sheet = layouts.Sheet()
     layouts.write_form(sheet, truth, style, codes())
     data_cells = [p for p, v in sheet.cells.items() if not isinstance(v, str) and p[0] > style.above + 6]
     for place in rng.sample(data_cells, min(len(data_cells), faults)):
         sheet.cells[place] = rng.choice(["约12", "#REF!", "x", "-3", 1.5, "12.5万元"])
-    data = layouts.as_bytes({"Sheet1": sheet}, style)
+    data = layout_files.as_bytes({"Sheet1": sheet}, style)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / f"报表.{style.kind}"
         path.write_bytes(data)

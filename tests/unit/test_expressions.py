@@ -66,7 +66,9 @@ def test_fast_and_slow_agree(text):
 
 
 def test_unknown_is_neither_true_nor_false():
-    value = lambda text, **row: Expression(text, FIELDS).value(row)  # noqa: E731
+    def value(text, **row):
+        return Expression(text, FIELDS).value(row)
+
     assert value("a <= b", a=1) is None
     assert value("a <= b or c == 1", c=1) is True
     assert value("a <= b or c == 1", c=2) is None

@@ -18,7 +18,7 @@ from ingestion.contracts import contracts
 from ingestion.model import FormReading
 from ingestion.reading import read_file
 from ingestion.reference import codes
-from tests.unit import layouts
+from tests.unit import house_styles, layout_files, layouts, true_rows
 from tests.unit.reading_files import COP03, COP03_ROWS, RECEIVED, book, cop03, faults, head, read, read_rows
 
 CHUNKS, SIZE = (40, 100) if os.environ.get("WAREHOUSE_LONG") else (6, 50)
@@ -29,7 +29,7 @@ def errors(reading: FormReading) -> list[str]:
     return [f.rule_id for f in reading.findings if f.severity == "error" and f.rule_id.startswith("GEN-")]
 
 
-def wrong(truth: layouts.Truth, reading: FormReading) -> list:
+def wrong(truth: true_rows.Truth, reading: FormReading) -> list:
     """Fields whose values are not the true ones; rates that the county worked out itself only to their printed digits."""
     found = []
     for name, true in truth.values.items():
@@ -40,12 +40,12 @@ def wrong(truth: layouts.Truth, reading: FormReading) -> list:
             same = true == given
         if not same:
             found.append((name, [(a, b) for a, b in zip(true, given, strict=False) if a != b][:3], len(true), len(given)))
-    if (reading.week, reading.county_code) != (layouts.WEEK, truth.county):
+    if (reading.week, reading.county_code) != (true_rows.WEEK, truth.county):
         found.append((reading.week, reading.county_code))
     return found
 
 
-def false_sums(truth: layouts.Truth, reading: FormReading) -> list[str]:
+def false_sums(truth: true_rows.Truth, reading: FormReading) -> list[str]:
     """Findings on totals and completeness, of which a true form has none (fund lines are made up at random here)."""
     rules = {r.id for r in truth.form.rules_of(*SUMS) if r.check != "sum_of_rows"}
     return [f.message_zh for f in reading.findings if f.rule_id in rules]
@@ -57,12 +57,12 @@ def test_any_layout_gives_the_truth_or_a_reason(tmp_path, chunk):
     for seed in range(chunk * SIZE, (chunk + 1) * SIZE):
         rng = random.Random(seed)
         form = contracts().form(rng.choice(contracts().codes))
-        truth = layouts.made_up(form, rng.choice(codes().counties_on(layouts.SUNDAY)), codes(), rng)
-        style = layouts.any_style(rng)
+        truth = true_rows.made_up(form, rng.choice(codes().counties_on(true_rows.SUNDAY)), codes(), rng)
+        style = house_styles.any_style(rng)
         sheet = layouts.Sheet()
         layouts.write_form(sheet, truth, style, codes())
         path = tmp_path / f"报表.{style.kind}"
-        path.write_bytes(layouts.as_bytes({"Sheet1": sheet}, style))
+        path.write_bytes(layout_files.as_bytes({"Sheet1": sheet}, style))
         result = read_file(path, received_at=RECEIVED)
         assert result.refusal_zh is None and [f.form for f in result.forms] == [form.code], (seed, result.refusal_zh, result.findings)
         (reading,) = result.forms
@@ -77,17 +77,17 @@ def test_any_layout_gives_the_truth_or_a_reason(tmp_path, chunk):
 @pytest.mark.parametrize("seed", range(12 if CHUNKS < 10 else 200))
 def test_forms_below_each_other_and_in_other_columns(tmp_path, seed):
     rng = random.Random(10_000 + seed)
-    county = rng.choice(codes().counties_on(layouts.SUNDAY))
+    county = rng.choice(codes().counties_on(true_rows.SUNDAY))
     forms = rng.sample([c for c in contracts().codes], rng.choice([2, 3]))
     sheet, truths, top = layouts.Sheet(), {}, 0
-    style = layouts.any_style(rng)
+    style = house_styles.any_style(rng)
     style.date, style.kind = rng.choice(["text", "iso", "dots"]), rng.choice(["xlsx", "xls", "csv"])
     for code in forms:
-        truths[code] = layouts.made_up(contracts().form(code), county, codes(), rng)
+        truths[code] = true_rows.made_up(contracts().form(code), county, codes(), rng)
         style.continued, style.left, style.words = rng.choice(["", "down"]), rng.choice([0, 0, 2]), {}
         top = layouts.write_form(sheet, truths[code], style, codes(), top) + rng.choice([0, 1, 3])
     path = tmp_path / f"报表.{style.kind}"
-    path.write_bytes(layouts.as_bytes({"Sheet1": sheet}, style))
+    path.write_bytes(layout_files.as_bytes({"Sheet1": sheet}, style))
     result = read_file(path, received_at=RECEIVED)
     assert [f.form for f in result.forms] == forms, (seed, [(f.form, f.rows) for f in result.forms], result.findings)
     for reading in result.forms:

@@ -143,7 +143,10 @@ def test_row_of_column_numbers_is_no_data(tmp_path):
 
 def test_group_labels_and_subtotals(tmp_path):
     heading = ["项目编号", "项目名称", "资金来源", "项目类型", "下达资金", "到位资金", "已支出资金", "项目状态", "带动贫困人口"]
-    row = lambda n, source: [f"YG{n}", "甲项目", source, "产业", 100, 90, 80, "在建", 5]  # noqa: E731
+
+    def row(n, source):
+        return [f"YG{n}", "甲项目", source, "产业", 100, 90, 80, "在建", 5]
+
     rows = [["一、广东省财政"], row(1, "广东省财政"), row(2, ""), ["小计", "", "", "", 200, 180, 160, "", 10], ["二、社会帮扶"], row(3, "社会帮扶")]
     rows.append(["合计", "", "", "", 300, 270, 240, "", 15])
     reading = read_rows(tmp_path, [*head("粤桂扶贫协作资金项目台账"), heading, *rows], merges=["C5:C6"])

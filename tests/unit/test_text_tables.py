@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import csv
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ingestion import text_tables
+from ingestion.containers import Refusal, sheets_of
 
 CELLS = st.text(st.sampled_from("0123456789.-%/—,;\t 无NA区镇①’'#\ufeff\u3000\\"), max_size=6)
 LINES = st.lists(st.lists(CELLS, max_size=6), min_size=1, max_size=12)
@@ -37,3 +40,45 @@ def test_an_ordinary_list_is_taken_by_the_reader_of_long_lists(encoding):
 @pytest.mark.parametrize("odd", ['a,"b\n",c\n', "a,b\rc,d\n", "a\x00,b\n", ",".join("x" * 600) + "\n"])
 def test_what_they_might_see_differently_is_left_to_the_csv_module(odd):
     assert text_tables._plain_list(odd.encode(), "utf-8-sig", ",", 512) is None
+
+
+def outcome(data):
+    """The cells, or the sentence with which the file is refused."""
+    try:
+        return [row for grid in sheets_of(data) for row in grid.rows]
+    except Refusal as refusal:
+        return str(refusal)
+
+
+HEAD, TAIL = "户编号,备注\n001,无\n", "\n003,无\n"
+FITS, TOO_LONG, FAR_TOO_LONG = text_tables.MOST_CHARACTERS, text_tables.MOST_CHARACTERS + 1, 200_000  # the last: past the csv module's own limit
+
+
+@pytest.fixture(params=["as a process begins", "moved by a library"])
+def field_limit(request):
+    before = csv.field_size_limit()
+    csv.field_size_limit(before if request.param == "as a process begins" else 2**24)
+    yield
+    csv.field_size_limit(before)
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "gb18030", "utf-16"])
+@pytest.mark.parametrize("mark", ["x", "无"])
+@pytest.mark.parametrize("quote", ["", '"'])
+@pytest.mark.parametrize("length", [FITS, TOO_LONG, FAR_TOO_LONG])
+def test_a_long_cell_has_the_same_outcome_in_a_short_list_and_in_a_long_one(field_limit, monkeypatch, length, quote, mark, encoding):
+    data = f"{HEAD}002,{quote}{mark * length}{quote}{TAIL}".encode(encoding)
+    short = outcome(data)
+    monkeypatch.setattr(text_tables, "LONG_LIST", 0)
+    assert outcome(data) == short
+    if length == FITS:
+        assert short[2:] == [["002", mark * length], ["003", "无"]]
+    else:
+        assert short.startswith("第3行有一格超过 32,767 个字符")
+
+
+def test_rows_swallowed_by_half_a_pair_of_quotation_marks_are_told(monkeypatch):
+    data = (HEAD + '002,"无\n' + "003,无\n" * 10_000).encode()
+    assert outcome(data).startswith("第3行有一格超过 32,767 个字符")
+    monkeypatch.setattr(text_tables, "LONG_LIST", 0)
+    assert outcome(data).startswith("第3行有一格超过 32,767 个字符")

@@ -12,7 +12,9 @@ ZERO = dt.datetime(2020, 6, 16, 12, tzinfo=dt.UTC)
 
 
 def task(name, start, end, entered=None, left=None, phases=()):
-    at = lambda s: None if s is None else ZERO + dt.timedelta(seconds=s)  # noqa: E731
+    def at(s):
+        return None if s is None else ZERO + dt.timedelta(seconds=s)
+
     return {"task_id": name, "start": at(start), "end": at(end), "entered": at(entered), "left": at(left), "phases": list(phases)}
 
 

@@ -139,7 +139,10 @@ def release(numbers: tuple[int, ...], by: str | None, reason: str | None, only_l
     with connected() as (connection, _):
         if only_list:
             held = holds(connection)
-            line = lambda h: f"{h['submission_id']}  {h['form']} {h['county_code']} {h['week']} v{h['version']}  {h['file']}  {h['reason']}" + (" (superseded)" if h["is_superseded"] else "")  # noqa: E731
+
+            def line(h: dict) -> str:
+                return f"{h['submission_id']}  {h['form']} {h['county_code']} {h['week']} v{h['version']}  {h['file']}  {h['reason']}" + (" (superseded)" if h["is_superseded"] else "")
+
             tell(as_json, {"held": held}, "\n".join(map(line, held)) or "Nothing is held back.")
             return
         released = step(connection, by=by or "", reason=reason, submission_ids=list(numbers) or None)

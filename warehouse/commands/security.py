@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from warehouse.commands.base import AS_JSON, connected, main, tell
-from warehouse.roles import KINDS
+from warehouse.logins import KINDS
 
 
 @main.command()
@@ -21,10 +21,10 @@ def grant(login: str, kind: str, county: str | None, new_password: bool, as_json
     Examples: warehouse grant bi_tool --role bi_reader
               warehouse grant tianlin --role county --county 451029
     """
-    from warehouse import roles
+    from warehouse import logins
 
     with connected() as (connection, _):
-        password = roles.grant(connection, login, kind, county, new_password)
+        password = logins.grant(connection, login, kind, county, new_password)
         groups = [g for (g,) in connection.execute("select g.rolname from pg_auth_members m join pg_roles g on g.oid = m.roleid where m.member = to_regrole(%s)::oid order by 1", [login])]
     text = f"{login} is a member of {', '.join(groups)}."
     tell(as_json, {"login": login, "groups": groups, "password": password}, text + (f"\nPassword: {password}  (kept nowhere: note it now)" if password else ""))
@@ -39,10 +39,10 @@ def revoke(login: str, as_json: bool) -> None:
     \b
     Example: warehouse revoke tianlin
     """
-    from warehouse import roles
+    from warehouse import logins
 
     with connected() as (connection, _):
-        groups = roles.revoke(connection, login)
+        groups = logins.revoke(connection, login)
     tell(as_json, {"login": login, "groups": groups}, f"{login} was taken out of {', '.join(groups)}." if groups else f"{login} was in no group of the warehouse.")
 
 

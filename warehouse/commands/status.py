@@ -14,7 +14,9 @@ def status(connection: psycopg.Connection, week: str | None = None) -> dict[str,
     """Last publication, county × state counts of ``week`` (default: the newest judged), what waits and what is open."""
     from warehouse.cycle import latest_publication
 
-    one = lambda sql, *values: connection.execute(sql, values).fetchone()[0]  # noqa: E731
+    def one(sql: str, *values: Any) -> Any:
+        return connection.execute(sql, values).fetchone()[0]
+
     week = week or one("select max(week) from quality.reporting_status")
     counties: dict[str, dict[str, Any]] = {}
     rows = connection.execute(

@@ -257,7 +257,9 @@ def _dataset(settings: Settings, table: Table, read: bool):
     if table.version:
         facets["version"] = dataset_version_dataset.DatasetVersionDatasetFacet(table.version)
     if table.sources:
-        of = lambda t, c, kind: column_lineage_dataset.InputField(*_place(settings, t), c, [column_lineage_dataset.Transformation("DIRECT", kind)])  # noqa: E731
+        def of(t: str, c: str, kind: str) -> Any:
+            return column_lineage_dataset.InputField(*_place(settings, t), c, [column_lineage_dataset.Transformation("DIRECT", kind)])
+
         facets["columnLineage"] = column_lineage_dataset.ColumnLineageDatasetFacet(
             {column: column_lineage_dataset.Fields([of(*source) for source in sources]) for column, sources in table.sources.items()}
         )
@@ -280,7 +282,10 @@ def _place(settings: Settings, name: str) -> tuple[str, str]:
 
 def _model_events(settings: Settings, model: dict, parent: tuple[str, str]) -> None:
     node, result = model["node"], model["result"]
-    table = lambda n: Table(f"{n['schema']}.{n.get('alias') or n.get('identifier') or n['name']}", columns={c: (v.get("data_type") or "", "") for c, v in n.get("columns", {}).items()})  # noqa: E731
+
+    def table(n: dict) -> Table:
+        return Table(f"{n['schema']}.{n.get('alias') or n.get('identifier') or n['name']}", columns={c: (v.get("data_type") or "", "") for c, v in n.get("columns", {}).items()})
+
     output, number, job = table(node), _new_id(), f"dbt.{node['name']}"
     output.sources = _model_columns(node, model["above"], table)
     timing = {t["name"]: t for t in result.get("timing", ())}.get("execute", {})

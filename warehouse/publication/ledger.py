@@ -15,10 +15,11 @@ from psycopg import sql
 from psycopg.rows import class_row
 
 from warehouse.build import BUILD_LOCK
+from warehouse.grants import ensure_mart_grants
 from warehouse.locks import PUBLICATION as PUBLICATION_LOCK
 from warehouse.publication import proof, revision, witness
 from warehouse.publication.store import Mart, candidate_marts, ensure
-from warehouse.roles import PUBLISHER, as_role, ensure_mart_grants
+from warehouse.roles import PUBLISHER, as_role
 from warehouse.settings import REPOSITORY, Settings, WarehouseError
 
 log = logging.getLogger(__name__)

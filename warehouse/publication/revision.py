@@ -6,6 +6,7 @@ moves (the as-of date of the rectification ledger, and the days counted up to it
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import psycopg
@@ -71,7 +72,10 @@ def _of_mart(connection: psycopg.Connection, mart: Mart, number: int) -> int:
         )
         connection.execute(sql.SQL("analyze {}").format(sql.Identifier(name)))
     identity = [*mart.key, "county_code", "week", "as_of_date", *TECHNICAL]
-    array = lambda names: sql.SQL("{}::text[]").format(sql.Literal(list(names)))  # noqa: E731
+
+    def array(names: Iterable[str]) -> sql.Composed:
+        return sql.SQL("{}::text[]").format(sql.Literal(list(names)))
+
     filled = connection.execute(
         sql.SQL(FILL).format(
             n=sql.Literal(number), mart=sql.Literal(mart.name), raw=sql.Identifier("raw", mart.form.lower()),

@@ -13,7 +13,8 @@ import psycopg
 from psycopg import sql
 
 from warehouse.dbt_sources import accumulating, forms_of_marts
-from warehouse.roles import FREE_DIMENSIONS, VIEWS, own_rows
+from warehouse.grants import own_rows
+from warehouse.roles import FREE_DIMENSIONS, VIEWS
 from warehouse.settings import WarehouseError
 
 VERSION_COLUMNS = ("opened_in", "closed_in")
@@ -134,7 +135,10 @@ def ensure(connection: psycopg.Connection, marts: list[Mart]) -> None:
 
 def _create(connection: psycopg.Connection, mart: Mart) -> None:
     body = sql.SQL(", ").join(sql.SQL("{} " + kind).format(sql.Identifier(name)) for name, (kind, _) in mart.columns.items())
-    run = lambda text, **parts: connection.execute(sql.SQL(text).format(table=mart.store, **parts))  # noqa: E731
+
+    def run(text: str, **parts: sql.Composable) -> None:
+        connection.execute(sql.SQL(text).format(table=mart.store, **parts))
+
     # the two come first: every reading looks at them, and a row is taken apart only as far as it must be
     run("create table {table} (opened_in bigint not null, closed_in bigint, {body}, check (closed_in > opened_in))", body=body)
     run("create unique index on {table} ({key}) where closed_in is null", key=mart.keys())
@@ -158,7 +162,10 @@ def _without_statistics(connection: psycopg.Connection, mart: Mart, names: list[
 
 def _guard(connection: psycopg.Connection, name: str, columns: list[str]) -> None:
     """A row version may be closed and nothing else, and opened and closed in the next publication only."""
-    run = lambda text: connection.execute(sql.SQL(text).format(table=sql.Identifier("store", name), columns=_list([*columns, "opened_in"])))  # noqa: E731
+
+    def run(text: str) -> None:
+        connection.execute(sql.SQL(text).format(table=sql.Identifier("store", name), columns=_list([*columns, "opened_in"])))
+
     # its owner too: what a trigger refuses, no right should promise
     run("revoke delete, truncate on {table} from current_user")
     run("create or replace trigger append_only before delete or truncate on {table} for each statement execute function store.refuse()")
@@ -170,7 +177,10 @@ def _guard(connection: psycopg.Connection, name: str, columns: list[str]) -> Non
 def _view(connection: psycopg.Connection, mart: Mart) -> None:
     """What readers see. The filter by county stands in the view and as a policy: docs/decisions/0009 says why."""
     own = own_rows(mart.name)
-    run = lambda text, **parts: connection.execute(sql.SQL(text).format(view=sql.Identifier("marts", mart.name), table=mart.store, **parts))  # noqa: E731
+
+    def run(text: str, **parts: sql.Composable) -> None:
+        connection.execute(sql.SQL(text).format(view=sql.Identifier("marts", mart.name), table=mart.store, **parts))
+
     run(
         "create or replace view {view} as select {columns} from {table} where {condition}",
         columns=_list(stored_columns(connection, mart.name)),  # in the store's order, so that new ones come last

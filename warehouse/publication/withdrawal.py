@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import graphlib
-from collections.abc import Callable
 from typing import Any
 
 import psycopg
@@ -60,7 +59,10 @@ def withdraw(connection: psycopg.Connection, settings, *, reason: str, by: str) 
 def _go_back(connection: psycopg.Connection, table: sql.Identifier, columns: sql.Composable, number: int, target: int) -> tuple[int, int]:
     """Close what was opened after the target, open again what was closed after it; returns (closed, opened)."""
     parts = {"table": table, "columns": columns, "n": sql.Literal(number), "target": sql.Literal(target)}
-    run: Callable[[str], int] = lambda text: connection.execute(sql.SQL(text).format(**parts)).rowcount  # noqa: E731
+
+    def run(text: str) -> int:
+        return connection.execute(sql.SQL(text).format(**parts)).rowcount
+
     closed = run("update {table} set closed_in = {n} where closed_in is null and opened_in > {target}")
     opened = run(
         "insert into {table} ({columns}, opened_in) select {columns}, {n} from {table} where opened_in <= {target} and closed_in > {target} and closed_in < {n}"
