@@ -236,6 +236,8 @@ def _text(data: bytes, member: str) -> Iterator[Grid]:
         raise Refusal(
             f"第{error.row}行有一格超过 {text_tables.MOST_CHARACTERS:,} 个字符，Excel 的一格放不下，多半是缺了半个引号，后面的行都并进了这一格。请用 Excel 打开核对，改正后重新导出报送。"
         ) from error
+    except text_tables.OpenQuote as error:
+        raise Refusal(f"第{error.row}行有引号只有一半，后面的行可能都并进了这一格，无法分辨。请用 Excel 打开核对，改正后重新导出报送。") from error
     except csv.Error as error:
         raise Refusal("CSV 文件的格式有误，无法分列，请用 Excel 重新导出后报送。") from error
     yield Grid(member, "", rows)

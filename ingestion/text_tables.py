@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import itertools
 import operator
 from collections.abc import Iterable, Iterator
 
@@ -22,11 +23,21 @@ class LongCell(Exception):
         self.row = row
 
 
+class OpenQuote(Exception):
+    """A quotation mark without its partner; ``row`` is the number of its row as a spreadsheet counts, from 1."""
+
+    def __init__(self, row: int):
+        super().__init__(f"row {row} opens a quotation that does not end")
+        self.row = row
+
+
 def rows_of(data: bytes, encoding: str, delimiter: str, most_columns: int) -> list[list[str]]:
     """All rows, filled up with '' to the width of the widest; what is right of ``most_columns`` is left out.
 
-    Raises LongCell, and csv.Error for what else the csv module does not take.
+    Raises LongCell, OpenQuote, and csv.Error for what else the csv module does not take.
     """
+    if b'"' in data:
+        _check_quotes(data, encoding, delimiter)
     if len(data) <= LONG_LIST:
         rows = [row[:most_columns] for row in _read(data, encoding, delimiter)]
     else:
@@ -40,11 +51,30 @@ def rows_of(data: bytes, encoding: str, delimiter: str, most_columns: int) -> li
     return rows
 
 
+def _check_quotes(data: bytes, encoding: str, delimiter: str) -> None:
+    """Raises OpenQuote where rows may have become one text, which a forgiving reader takes for a long remark."""
+    number = 0
+    try:
+        for number, _ in enumerate(_rows(data, encoding, delimiter, strict=True), 1):
+            pass
+    except csv.Error as error:
+        if "field limit" in str(error):
+            return  # told as a long cell
+        # text behind a closing mark is taken as it stands; but behind one that came lines later, it was the next opening mark
+        row = next(itertools.islice(_rows(data, encoding, delimiter), number, None), [])
+        if "unexpected end" in str(error) or any("\n" in cell for cell in row):
+            raise OpenQuote(number + 1) from error
+
+
+def _rows(data: bytes, encoding: str, delimiter: str, strict: bool = False) -> Iterator[list[str]]:
+    return csv.reader(io.TextIOWrapper(io.BytesIO(data), encoding, newline=""), delimiter=delimiter, strict=strict)
+
+
 def _read(data: bytes, encoding: str, delimiter: str) -> Iterator[list[str]]:
     """Cells are measured here: the csv module's own limit is another, belongs to the whole process, and may be moved by any library."""
     number = 0
     try:
-        for number, row in enumerate(csv.reader(io.TextIOWrapper(io.BytesIO(data), encoding, newline=""), delimiter=delimiter), 1):
+        for number, row in enumerate(_rows(data, encoding, delimiter), 1):
             if max(map(len, row), default=0) > MOST_CHARACTERS:
                 raise LongCell(number)
             yield row

@@ -77,8 +77,15 @@ def test_a_long_cell_has_the_same_outcome_in_a_short_list_and_in_a_long_one(fiel
         assert short.startswith("第3行有一格超过 32,767 个字符")
 
 
-def test_rows_swallowed_by_half_a_pair_of_quotation_marks_are_told(monkeypatch):
-    data = (HEAD + '002,"无\n' + "003,无\n" * 10_000).encode()
-    assert outcome(data).startswith("第3行有一格超过 32,767 个字符")
-    monkeypatch.setattr(text_tables, "LONG_LIST", 0)
-    assert outcome(data).startswith("第3行有一格超过 32,767 个字符")
+@pytest.mark.parametrize("long", [False, True])
+@pytest.mark.parametrize("rows", [3, 10_000, 30_000])
+@pytest.mark.parametrize("end", ["", '006,"无",1\n'])  # never closed; closed by the next mark that was to open
+def test_rows_swallowed_by_half_a_pair_of_quotation_marks_are_told(monkeypatch, end, rows, long):
+    data = (HEAD + '002,"无\n' + "003,无\n" * rows + end).encode()
+    monkeypatch.setattr(text_tables, "LONG_LIST", 0 if long else 2**30)
+    assert outcome(data).startswith("第3行有")
+
+
+@pytest.mark.parametrize("cell, read", [('"两行\n一格"', "两行\n一格"), ('5"管', '5"管'), ('"他说""好"""', '他说"好"'), ('"甲"乙', "甲乙"), ('""', "")])
+def test_quotation_marks_that_are_in_order_or_harmless_are_taken(cell, read):
+    assert outcome(f"{HEAD}002,{cell}{TAIL}".encode())[2:] == [["002", read], ["003", "无"]]
