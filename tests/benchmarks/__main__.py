@@ -27,9 +27,10 @@ GROUPS: dict[str, Callable[[Workshop, int], list[Figure]]] = {
     "airflow": under_airflow.weekly,
     "province": scale.province,
     "nation": scale.nation,
+    "tenth": functools.partial(scale.nation, households=2_950_000),  # every county, a tenth of the households: minutes instead of hours
     "scheduler": scheduler.week,
 }
-ON_DEMAND = ("province", "nation", "scheduler")  # hours, not minutes: only with --only
+ON_DEMAND = ("province", "nation", "tenth", "scheduler")  # hours, not minutes: only with --only
 QUICK = {
     "xlsx": functools.partial(line_lists.workbook, rows=20_000),
     "csv": functools.partial(line_lists.text, rows=50_000),
@@ -38,6 +39,7 @@ QUICK = {
     "payouts": functools.partial(scale.payouts, rows=50_000, weeks=3, counties=2),
     "province": functools.partial(scale.province, counties=3, weeks=3),
     "nation": functools.partial(scale.nation, households=20_000, counties=6),
+    "tenth": functools.partial(scale.nation, households=2_000, counties=6),
     "scheduler": functools.partial(scheduler.week, counties=6),
 }
 TITLES = {
