@@ -22,6 +22,7 @@ import pytest
 
 from ingestion.contracts import contracts
 from ingestion.model import FileReading
+from ingestion.reader_process import PATIENCE
 from ingestion.reading import read_file
 from ingestion.reference import codes
 from tests.unit import house_styles, layout_files, layouts, true_rows
@@ -265,9 +266,10 @@ def apart(files: list[Path], megabytes: int = MEGABYTES) -> list[dict]:
     answers: list[dict] = []
     while len(answers) < len(files):
         rest = files[len(answers) :]
+        limit = SECONDS * 6 + 5 * len(rest)  # of processor time; what hangs uses none, and is stopped by the clock
         run = subprocess.run(
-            [sys.executable, "-c", "from tests.fuzz.test_mutations import _child; _child()", str(megabytes), *map(str, rest)],
-            capture_output=True, text=True, timeout=SECONDS * 6 + 5 * len(rest), cwd=Path(__file__).parents[2], check=False,
+            [sys.executable, "-c", "from tests.fuzz.test_mutations import _child; _child()", str(megabytes), str(limit), *map(str, rest)],
+            capture_output=True, text=True, timeout=PATIENCE * limit, cwd=Path(__file__).parents[2], check=False,
         )  # fmt: skip
         answers += [json.loads(line) for line in run.stdout.splitlines()]
         if len(answers) < len(files):
@@ -279,7 +281,8 @@ def _child() -> None:
     contracts(), codes()
     used = int(re.search(r"VmSize:\s+(\d+)", Path("/proc/self/status").read_text()).group(1)) * 1024
     resource.setrlimit(resource.RLIMIT_AS, (used + int(sys.argv[1]) * 1024**2,) * 2)
-    for name in sys.argv[2:]:
+    resource.setrlimit(resource.RLIMIT_CPU, (int(sys.argv[2]),) * 2)
+    for name in sys.argv[3:]:
         began, answer = time.process_time(), {"file": name, "refusal": None}
         try:
             result = read_file(Path(name), received_at=RECEIVED)
