@@ -93,13 +93,14 @@ def test_candidates_that_break_an_error_rule_block_and_docs_are_written(connecti
 
     connection.execute("update candidate.fct_enterprise_weekly set poor_jobs = jobs + 1 where enterprise_name = '甲'")
     connection.execute("update candidate.fct_enterprise_weekly set invested = -1, project_name = null where enterprise_name = '乙'")
+    connection.execute("insert into candidate.fct_enterprise_weekly select * from candidate.fct_enterprise_weekly where enterprise_name = '甲'")
     connection.commit()
     bad = judge(connection, settings, now=now)
     assert bad.verdict == "blocked"
-    for rule in ("COE-001", "GEN-NEG", "GEN-REQ"):
+    for rule in ("COE-001", "GEN-NEG", "GEN-REQ", "GEN-KEY"):
         assert rule in bad.blocking_zh
     assert "invested" in bad.blocking_zh and "project_name" in bad.blocking_zh
-    assert connection.execute("select gx_failed from quality.check_run where check_run_id = %s", [bad.check_run_id]).fetchone() == (3,)
+    assert connection.execute("select gx_failed from quality.check_run where check_run_id = %s", [bad.check_run_id]).fetchone() == (4,)
 
     text = "".join(p.read_text(errors="ignore") for p in (settings.home / "gx").rglob("*.y*ml"))
     assert "WAREHOUSE_GX_URL" in text and settings.url.split(":")[2].split("@")[0] not in text  # no password on disk
