@@ -56,7 +56,7 @@ def build(
     behind an earlier build's. Raises WarehouseError with the node and dbt's message; the slices then stay pending.
     """
     began = time.monotonic()
-    with database.connect(settings, autocommit=True) as connection, acting(connection, TRANSFORMER):
+    with database.connect(settings, autocommit=True) as connection, _acting(settings, connection):
         if not connection.execute("select pg_try_advisory_lock(%s)", [BUILD_LOCK]).fetchone()[0]:
             raise WarehouseError("Another build or a publication is running on this database. Wait for it to end, then try again.")
         week = _publish_week(connection, settings, now, publish_week)
@@ -83,6 +83,11 @@ def build(
         if progress:
             progress("building slices", slices, slices)
         return BuildResult(run, week, slices, invocation, time.monotonic() - began, True)
+
+
+def _acting(settings: Settings, connection: psycopg.Connection) -> contextlib.AbstractContextManager[None]:
+    """Builds are the transformer's; rows from Spark come in by the login's own connections, into tables of its own, and it puts them in place."""
+    return contextlib.nullcontext() if settings.spark else acting(connection, TRANSFORMER)
 
 
 def _publish_week(connection: psycopg.Connection, settings: Settings, now: dt.datetime | None, given: str | None) -> str | None:
