@@ -1,7 +1,8 @@
 """Judgement: rules over what was accepted, their results, reporting status, and the gate before publication.
 
 One transaction writes findings, results and status; Great Expectations reads the candidates in a session of its own,
-beside it where a process waits for that; then the verdict is written. A run that is cut off leaves its slices pending, and the next one judges them again.
+beside it where a process waits for that; then the verdict is written. A run that is cut off leaves its slices pending,
+and the next one judges them again.
 """
 
 from __future__ import annotations
@@ -22,13 +23,13 @@ from expectations import (
     reporting_status,
     results,
     scope,
+    validation,
     validation_process,
     waivers,
     window,
 )
 from expectations.marts import Mart, candidates
 from expectations.suites import suite
-from expectations.validation import Validation
 from ingestion.contracts import Contracts, contracts
 from warehouse import calendar
 from warehouse.locks import JUDGEMENT as JUDGE_LOCK
@@ -143,12 +144,12 @@ def _open_run(connection: psycopg.Connection, now: dt.datetime, week: str | None
 
 def _validating(
     settings: Settings, of: Contracts, marts: dict[str, Mart], pending: list[tuple[str, str]], progress: Callable[..., None] | None
-) -> Callable[[], Validation]:
+) -> Callable[[], validation.Validation]:
     suites = [suite(of.form(form), mart) for form, mart in sorted(marts.items())]
     return validation_process.validating(settings, suites, {f for f, _ in pending}, sorted({w for _, w in pending}), progress)
 
 
-def _outcome(validated: Callable[[], Validation]) -> tuple[int | None, int | None, list[str]]:
+def _outcome(validated: Callable[[], validation.Validation]) -> tuple[int | None, int | None, list[str]]:
     """Expectations evaluated, failed, and the reasons to block that follow."""
     try:
         found = validated()

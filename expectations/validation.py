@@ -1,8 +1,8 @@
 """Great Expectations over the candidate marts: the only module that imports it, and only when it runs.
 
-The import takes seconds, so a process does it once (`expectations.validation_process`). The project folder ``home/gx`` is made once for a catalogue and
-then only run; the weeks to look at come with the connection (``warehouse.judged_weeks``), so nothing in it changes
-from run to run. Data Docs show the last run, below ``home/reports/data_docs``; the lasting record is ``quality``.
+The import takes seconds, so a process does it once, in a cycle one of its own (`expectations.validation_process`).
+The project folder ``home/gx`` is made once for a catalogue and then only run; the weeks to look at come with the
+connection (``warehouse.judged_weeks``), so nothing in it changes from run to run. Data Docs show the last run, below ``home/reports/data_docs``; the lasting record is ``quality``.
 """
 
 from __future__ import annotations

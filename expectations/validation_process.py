@@ -16,6 +16,7 @@ import sys
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from expectations import validation
 from expectations.suites import Suite
 from warehouse.settings import REPOSITORY, Settings
 
@@ -39,7 +40,7 @@ class ValidationProcess:
             pickle.dump(task, self.process.stdin)
             self.process.stdin.flush()
 
-    def result(self, progress: Callable[..., None] | None = None) -> Any | None:
+    def result(self, progress: Callable[..., None] | None = None) -> validation.Validation | None:
         """The Validation; None where the process is lost or could not validate."""
         try:
             while True:
@@ -77,19 +78,16 @@ def stop() -> None:
 
 def validating(
     settings: Settings, suites: list[Suite], forms: Iterable[str], weeks: list[str], progress: Callable[..., None] | None
-) -> Callable[[], Any]:
+) -> Callable[[], validation.Validation]:
     """Begin to validate where a process waits for it; the function that is given back ends it, or does all of it here."""
     process = _started if _started and not _started.busy else None
     if process is not None:
         process.begin(settings, suites, set(forms), weeks)
 
-    def finish() -> Any:
+    def finish() -> validation.Validation:
         found = process.result(progress) if process is not None else None
-        if found is not None:
-            return found
-        from expectations import validation  # here, and only here, this process pays for the long import
-
-        return validation.validate(settings, suites, set(forms), weeks, progress)
+        # here, and only here, this process pays for the long import
+        return found or validation.validate(settings, suites, set(forms), weeks, progress)
 
     return finish
 
@@ -102,8 +100,6 @@ def serve() -> None:
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
     os.nice(NICENESS)
-    from expectations import validation
-
     validation.engine()
     try:
         task = pickle.load(sys.stdin.buffer)

@@ -155,7 +155,7 @@ def test_the_countys_own_comment_is_kept(original, tmp_path):
     assert "已与镇里核实" in book[SHEET]["C5"].comment.text
 
 
-@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "gb18030"])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "gb18030", "utf-16"])
 def test_csv_comes_back_as_a_workbook_with_the_same_content(tmp_path, encoding):
     path = tmp_path / "甲县.csv"
     lines = [",".join(str(v) if v is not None else "" for v in row) for row in ROWS] + ['=HYPERLINK("x"),-5,007']
@@ -203,6 +203,19 @@ def test_when_openpyxl_fails_the_values_are_copied(original, tmp_path, monkeypat
     monkeypatch.setattr(returned_book, "_marked_copy", lambda *_: 1 / 0)
     _, book = returned(original, [form()], [fault()], tmp_path / "out")
     assert book[SHEET]["B5"].value == 200 and "GEN-TYPE" in book[SHEET]["C5"].comment.text
+
+
+def test_a_csv_looks_like_a_table_and_its_text_stays_text(tmp_path):
+    path = tmp_path / "甲县.csv"
+    path.write_text("甲县就业扶贫周报表\n填报单位：甲县\n乡镇,贫困劳动力人数,外出务工人数\n=1+1,100,abc\n乙镇,200,3\n", encoding="utf-8")
+    _, book = returned(path, [form(sheet="")], [fault(sheet="", cell="C4")], tmp_path / "out")
+    sheet = book.worksheets[1]
+    seen = {c.coordinate: (bool(c.font.b), c.alignment.horizontal, c.border.left.style) for row in sheet.iter_rows() for c in row if c.value is not None}
+    assert seen["A3"] == seen["C3"] == (True, "center", "thin")
+    assert seen["B4"] == seen["A5"] == (False, None, "thin")
+    assert seen["A2"] == (False, None, None)
+    assert (sheet["A4"].value, sheet["A4"].data_type, sheet["A4"].quotePrefix, sheet["A4"].border.left.style) == ("=1+1", "s", True, "thin")
+    assert not sheet["A5"].quotePrefix and sheet["C4"].fill.fgColor.rgb.endswith("F8C9C4")
 
 
 def test_a_large_list_comes_back_slim(tmp_path):

@@ -86,6 +86,11 @@ def test_rows_swallowed_by_half_a_pair_of_quotation_marks_are_told(monkeypatch, 
     assert outcome(data).startswith("第3行有")
 
 
+@pytest.mark.parametrize("end", ["", "\n"])
+def test_cells_of_the_last_row_that_were_swallowed_are_told(end):
+    assert outcome(f"户编号,备注,人数,户主\n001,无,1,甲\n002,\"无,2,乙{end}".encode()).startswith("第3行有引号只有一半")
+
+
 @pytest.mark.parametrize("cell, read", [('"两行\n一格"', "两行\n一格"), ('5"管', '5"管'), ('"他说""好"""', '他说"好"'), ('"甲"乙', "甲乙"), ('""', "")])
 def test_quotation_marks_that_are_in_order_or_harmless_are_taken(cell, read):
     assert outcome(f"{HEAD}002,{cell}{TAIL}".encode())[2:] == [["002", read], ["003", "无"]]
