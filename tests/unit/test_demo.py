@@ -242,6 +242,7 @@ def test_planted_cells_hold_what_was_planted(demo):
         assert (float(read[rule]) == row[field]) == (rule == "MON-003")  # the warning stands, the error was mended
 
 
+@pytest.mark.slow
 def test_the_reader_finds_the_truth_and_the_planted_faults_and_nothing_else(demo):
     """Every file through the project's reader; what only the database can judge (other weeks, other forms) is left out."""
     account: dict[str, set[tuple]] = {}

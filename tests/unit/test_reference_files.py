@@ -43,6 +43,7 @@ def test_a_list_that_nobody_knows_and_half_of_the_places_are_refused(tmp_path, m
         reference_files.folder()
 
 
+@pytest.mark.slow
 def test_every_name_of_a_made_up_province_leads_to_its_own_code(province):
     known = codes()
     assert len(known.counties) == 130 and not known.counties.keys() & Codes(reference_files.BUILT_IN).counties.keys()
@@ -55,6 +56,7 @@ def test_every_name_of_a_made_up_province_leads_to_its_own_code(province):
             assert known.village(known.place_name(code), county.code) == code
 
 
+@pytest.mark.slow
 def test_a_made_up_county_sends_forms_that_are_read_without_a_fault(province, tmp_path):
     county = load_counties(2020)[77].code
     demo = write_week(tmp_path / "week", 24, counties=[county], payouts=9)
