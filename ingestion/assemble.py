@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 from decimal import Decimal
 from operator import itemgetter
-from types import NoneType
 from typing import Any
 
 from ingestion.checks.subject import UNTOLD_ZH
@@ -211,15 +210,14 @@ class Assembly:
                 continue
             result = converted[f.name]
             faults: dict[int, Problem] = dict(result.problems)
-            blank = NoneType in set(map(type, result.values))  # comparing a million decimals with None takes its time
-            if f.required and blank:
+            if f.required and result.blank:
                 mend = Problem("GEN-REQ", "必填项为空", "请填写；确实为零的填 0")
                 for i, v in enumerate(result.values):
                     if v is None and i not in faults and self._is_unfilled(f, cells[f.name][i], converted, i):
                         faults[i] = mend
             number, column = group.fields[f.name]
             grid = group.tables[number].grid
-            if grid.unresolved is not frozenset and f.kind != "declared" and blank:
+            if grid.unresolved is not frozenset and f.kind != "declared" and result.blank:
                 unresolved = grid.unresolved()
                 for i, v in enumerate(result.values):
                     if v is None and (group.rows[i][number], column.col) in unresolved:

@@ -25,12 +25,15 @@ _GROUPED = re.compile(r"(?<![\d\s])\s*\d{1,3}(?:[ \u2009]\d{3})+(?!\s*\d)")
 _BRACKETED = re.compile(r"\((\d[\d,.]*)\)")
 _ENUMERATION = re.compile(r"^(?:\([一二三四五六七八九十\d]{1,3}\)[、.]?|[一二三四五六七八九十]+[、.]|\d{1,2}[、.)](?!\d))")
 _MONTH_DAY = re.compile(r"(\d{1,2})(?:月(\d{1,2})[日号]?|[./-](\d{1,2}))")
+_SQUEEZED = re.compile("[0-9A-Za-z\u4e00-\u9fff]+")  # what most cells are, and `squeeze` leaves as it is
 _FIRST_DAY, _LAST_DAY = dt.date(1900, 1, 1), dt.date(2100, 1, 1)
 
 
 def says_nothing(text: str, blank: frozenset[str]) -> bool:
     """The text is one of some marks (squeezed), whatever its width and the spaces around it."""
-    return text in blank or (len(text) <= 8 and squeeze(text) in blank) or not text.strip()
+    if text in blank:
+        return True
+    return not _SQUEEZED.fullmatch(text) and ((len(text) <= 8 and squeeze(text) in blank) or not text.strip())
 
 
 @dataclass(slots=True)
@@ -45,6 +48,7 @@ class Problem:
 @dataclass(slots=True)
 class Converted:
     values: list[Any]
+    blank: bool  # whether any value is None
     problems: dict[int, Problem] = field(default_factory=dict)  # by position in the column
     texts: dict[int, str] = field(default_factory=dict)  # as written, where that differs from the value's own text
     signed: set[int] = field(default_factory=set)  # percent: cells with their own sign
@@ -78,7 +82,7 @@ class Converter:
         if key or one is _free_text or one is _identifier:
             plainly = _plain_texts(cells, blank, ascii_only=one is not _free_text)
             if plainly is not None:
-                return Converted(plainly)
+                return Converted(plainly, blank=plainly is not cells)
         memo: dict[Any, Any] = {}
         problems: dict[Any, Problem] = {}
         texts: dict[Any, str] = {}
@@ -91,7 +95,7 @@ class Converter:
                 problems[cell] = problem
             if text is not None:
                 texts[cell] = text
-        result = Converted(list(map(memo.__getitem__, cells)))
+        result = Converted(list(map(memo.__getitem__, cells)), blank=any(value is None for value in memo.values()))
         if problems:
             result.problems = {i: problems[c] for i, c in enumerate(cells) if c in problems}
         if texts:

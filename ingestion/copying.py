@@ -20,7 +20,7 @@ from ingestion.pseudonyms import Pseudonyms
 from ingestion.raw_tables import pseudonym_column, raw_columns
 
 NULL = "\\N"
-PIECE_ROWS = 10_000  # rows made into text at a time: all at once, they take as much memory again as their values
+PIECE_ROWS = personal.BLOCK_ROWS  # rows made into text at a time: all at once, they take as much memory again as their values
 LARGEST_INTEGER = 2**31 - 1
 _ESCAPES = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r", "\x00": "\ufffd"})
 

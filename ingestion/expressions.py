@@ -23,6 +23,7 @@ FUNCTIONS = ("round2", "year", "blank", "county_of")
 SIGNS = {ast.LtE: "<=", ast.Lt: "<", ast.GtE: ">=", ast.Gt: ">", ast.Eq: "==", ast.NotEq: "!=", ast.In: "in", ast.NotIn: "not in"}
 FLIPPED = {"<=": ">=", "<": ">", ">=": "<=", ">": "<", "==": "==", "!=": "!="}
 
+MOST_PASSED = 10_000  # combinations of values that a rule remembers to have passed
 _CENT = Decimal("0.01")
 _ARITHMETIC = (ast.Add, ast.Sub, ast.Mult, ast.Div)
 _ALLOWED = (
@@ -151,16 +152,23 @@ class Expression:
             "def loop(columns, context, _county_of):",
             *(f"    _c_{name} = context[{name!r}]" for name in CONTEXT),
             "    found = []",
+            "    passed = set()",
             f"    for _row, ({' '.join(f'_f_{f},' for f in self.fields)}) in enumerate(zip(*columns)):",
+            # the same few values come again and again, and as the same objects: a column's texts are converted once each
+            f"        _seen = ({' '.join(f'id(_f_{f}),' for f in self.fields)})",
+            "        if _seen in passed:",
+            "            continue",
             "        try:",
             f"            if {condition}:",
+            "                if len(passed) < _most:",
+            "                    passed.add(_seen)",
             "                continue",
             "        except (TypeError, AttributeError):",  # an operand is blank
             "            pass",
             "        found.append(_row)",
             "    return found",
         ])  # fmt: skip
-        space = {"_round2": round2, "_divide": divide, **constants}
+        space = {"_round2": round2, "_divide": divide, "_most": MOST_PASSED, **constants}
         exec(compile(source, f"<rule {self.text}>", "exec"), space)
         return space["loop"]
 

@@ -55,6 +55,7 @@ class Rates:
             )  # fmt: skip
             for i in open_:
                 result.values[i] = None
+            result.blank = True
             return None
         if percent:
             for i in open_:

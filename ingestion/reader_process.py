@@ -27,6 +27,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from ingestion import aside
+from ingestion.collector import uncollected
 from ingestion.copying import Piece, Pieces, PreparedFile, ReaderLost, prepare, where
 from ingestion.pseudonyms import Pseudonyms
 from warehouse import originals
@@ -98,9 +99,10 @@ def send_answer(stream: BinaryIO, answer: Answer, meanwhile: Callable[[], None] 
     _send(stream, answer)
     meanwhile()
     try:
-        for number, pieces in enumerate(rest):
-            for piece in pieces:
-                _send(stream, (number, piece))
+        with uncollected():
+            for number, pieces in enumerate(rest):
+                for piece in pieces:
+                    _send(stream, (number, piece))
         _send(stream, None)
     except ReaderLost as lost:
         _send(stream, (lost.kind, lost.trouble))

@@ -6,7 +6,6 @@ No database is needed, nothing of the file is run, and every row ends either in 
 from __future__ import annotations
 
 import datetime as dt
-import gc
 import hashlib
 from collections import Counter
 from collections.abc import Callable
@@ -18,6 +17,7 @@ from ingestion import contracts as project_contracts
 from ingestion import reference
 from ingestion.assemble import Assembly
 from ingestion.checks import check_form
+from ingestion.collector import uncollected
 from ingestion.containers import MAX_FILE, Refusal, sheets_of
 from ingestion.contracts import Contracts, Form
 from ingestion.convert import Converter
@@ -61,16 +61,12 @@ def read_file(
         return result
     contracts = contracts or project_contracts.contracts()
     reader = _Reader(result, _recogniser(contracts), codes or reference.codes(), _day(received_at))
-    collecting = gc.isenabled()
-    gc.disable()  # millions of cells and not one cycle among them: the collector would only walk them again and again
     try:
-        reader.read(held)
+        with uncollected():
+            reader.read(held)
     except Refusal as refusal:
         result.refusal_zh = str(refusal)
         result.forms, result.findings, result.ignored_sheets = [], [], []
-    finally:
-        if collecting:
-            gc.enable()
     return result
 
 

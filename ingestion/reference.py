@@ -11,20 +11,21 @@ import datetime as dt
 import difflib
 import functools
 import re
-import unicodedata
 from collections import defaultdict
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
 
 from ingestion import reference_files
-
-_PEOPLES = re.compile(  # names of peoples in the names of townships and counties: 汪甸瑶族乡 is also written 汪甸乡
-    "(?:(?:各|壮|瑶|苗|侗|仫佬|毛南|回|京|彝|水|仡佬|满|蒙古|藏|维吾尔|土家|布依|白|傣|哈尼|黎|畲|朝鲜)族)+"
+from ingestion.place_names import (
+    EVERYWHERE,
+    PEOPLES,
+    Place,
+    PlaceNames,
+    tidy,
+    township_variants,
+    village_variants,
 )
-_TOWNSHIP_ENDINGS = ("街道", "镇", "乡")
-_VILLAGE_BODIES = re.compile("(?:村民委员会|居民委员会|村委会|居委会|村委)$")
-_SPACES = re.compile(r"[\s\u00ad\u200b-\u200f\u2028-\u202e\u2060\ufeff\x00-\x1f]+")
 
 
 @dataclass(frozen=True)
@@ -39,19 +40,6 @@ class County:
 
     def stood_on(self, day: dt.date) -> bool:
         return self.valid_from <= day and (self.valid_to is None or day <= self.valid_to)
-
-
-@dataclass(frozen=True)
-class Place:
-    code: str
-    name: str
-    county: str
-    township: str | None = None  # of a village
-
-
-def tidy(text: str) -> str:
-    """A name without spaces of any width, with half-width letters and digits."""
-    return _SPACES.sub("", unicodedata.normalize("NFKC", text))
 
 
 class Codes:
@@ -90,15 +78,15 @@ class Codes:
         self._targets = sorted((dt.date.fromisoformat(r["month_end"]), Decimal(r["target_rate"])) for r in read("spending_targets"))
         self._industry_names = {tidy(name): code for code, name in self.industries.items()} | {c: c for c in self.industries}
         self._county_names = self._variants_of_counties()
-        self._township_names = _by_name(self.townships.values(), _township_variants)
-        self._village_names = _by_name(self.villages.values(), self._village_variants)
+        self._township_names = PlaceNames(self.townships.values(), township_variants)
+        self._village_names = PlaceNames(self.villages.values(), self._variants_of_village)
 
     # Counties
 
     def _variants_of_counties(self) -> dict[str, str]:
         names: dict[str, str] = {}
         for county in self.counties.values():
-            plain = _PEOPLES.sub("", county.name).replace("自治县", "县")
+            plain = PEOPLES.sub("", county.name).replace("自治县", "县")
             for variant in (county.code, county.name, plain, county.short_name):
                 names.setdefault(tidy(variant), county.code)
         return names
@@ -152,17 +140,17 @@ class Codes:
         if found or self.ambiguous("village", text, county):
             return found
         name = self._without_county(text, county)
-        everywhere = self._village_names.get((name, ""), ())
+        everywhere = self._village_names.find(name, EVERYWHERE) or ()
         return everywhere[0] if len(everywhere) == 1 else None
 
-    def _place(self, names: dict, text: str, county: str | None) -> str | None:
+    def _place(self, names: PlaceNames, text: str, county: str | None) -> str | None:
         found = self._named(names, text, county)
         return found[0] if len(found) == 1 else None
 
-    def _named(self, names: dict, text: str, county: str | None) -> tuple[str, ...]:
+    def _named(self, names: PlaceNames, text: str, county: str | None) -> list[str]:
         """Codes of a name as it stands, or without the county's own name before it (some official names begin with that)."""
         home = self._home(county)
-        return names.get((tidy(text), home)) or names.get((self._without_county(text, county), home), ())
+        return names.find(tidy(text), home) or names.find(self._without_county(text, county), home) or []
 
     def ambiguous(self, kind: str, text: str, county: str | None) -> bool:
         """The name stands for several places of the county, so that the township must be given with it."""
@@ -170,7 +158,7 @@ class Codes:
         return len(self._named(names, text, county)) > 1
 
     def _home(self, county: str | None) -> str:
-        return self.standing(county) if county in self.counties else ""
+        return self.standing(county) if county in self.counties else EVERYWHERE
 
     def _without_county(self, text: str, county: str | None) -> str:
         name = tidy(text)
@@ -180,10 +168,10 @@ class Codes:
                 return name[len(variant) :]
         return name
 
-    def _village_variants(self, place: Place) -> list[str]:
-        own = _village_variants(place)
+    def _variants_of_village(self, place: Place) -> list[str]:
+        own = village_variants(place)
         township = self.townships.get(place.township or "")
-        return own + [t + v for t in _township_variants(township) for v in own] if township else own
+        return own + [t + v for t in township_variants(township) for v in own] if township else own
 
     def townships_of(self, county: str) -> list[str]:
         home = self._home(county)
@@ -252,44 +240,3 @@ def _read_once(folder: Path) -> Codes:
 
 def _date(text: str) -> dt.date | None:
     return dt.date.fromisoformat(text) if text else None
-
-
-def _by_name(places, variants) -> dict[tuple[str, str], list[str]]:
-    """(name, county code or '' for the whole city) → codes. An official name goes before another place's variant."""
-    official: dict[tuple[str, str], list[str]] = defaultdict(list)
-    derived: dict[tuple[str, str], list[str]] = defaultdict(list)
-    for place in places:
-        first, *rest = dict.fromkeys(tidy(v) for v in variants(place))
-        for key in (place.county, ""):
-            official[(first, key)].append(place.code)
-            for name in (*rest, place.code):
-                derived[(name, key)].append(place.code)
-    return derived | official
-
-
-def _township_variants(place: Place) -> list[str]:
-    """汪甸瑶族乡 → 汪甸乡, 汪甸; 百城街道 → 百城街道办事处, 百城街道办, 百城."""
-    names = [place.name]
-    plain = _PEOPLES.sub("", place.name)
-    names.append(plain)
-    for ending in _TOWNSHIP_ENDINGS:
-        if plain.endswith(ending) and len(plain) > len(ending) + 1:
-            names.append(plain.removesuffix(ending))
-            if ending == "街道":
-                names += [plain + "办事处", plain + "办"]
-    return list(dict.fromkeys(names))
-
-
-def _village_variants(place: Place) -> list[str]:
-    """六苜村委会 → 六苜村, 六苜村民委员会, 六苜; 品村村委会 → 品村村, 品村; 百胜社区居委会 → 百胜社区, 百胜居委会, 百胜社区居民委员会, 百胜."""
-    stem = _VILLAGE_BODIES.sub("", place.name)
-    names = [place.name]
-    if stem.endswith("社区") or place.name.endswith(("居委会", "居民委员会")):
-        base = stem.removesuffix("社区")
-        names += [base + e for e in ("社区", "社区居委会", "社区居民委员会", "居委会", "居民委员会")]
-    else:
-        base = stem
-        names += [base + e for e in ("村", "村委会", "村委", "村民委员会")]
-    if len(base) > 1:
-        names.append(base)
-    return list(dict.fromkeys(names))

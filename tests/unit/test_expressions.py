@@ -65,6 +65,14 @@ def test_fast_and_slow_agree(text):
     assert {i for i in whole if "/" not in text} <= failing, "a whole row is picked only if it fails"
 
 
+def test_rows_alike_are_judged_alike(monkeypatch):
+    """A rule remembers the values that passed it: those that fail are told in every row, and those beyond its memory too."""
+    monkeypatch.setattr("ingestion.expressions.MOST_PASSED", 2)
+    small, large, half = 1, 10**9, Decimal("0.5")
+    columns = {"a": [small, large, small, large, half, half, large, None], "b": [large, small, large, small, large, large, half, large]}
+    assert Expression("a <= b", FIELDS).suspects(columns, NOTHING) == [1, 3, 6, 7]
+
+
 def test_unknown_is_neither_true_nor_false():
     def value(text, **row):
         return Expression(text, FIELDS).value(row)

@@ -5,10 +5,14 @@ from decimal import Decimal
 
 import pytest
 
-from ingestion.convert import mask
+from ingestion.contracts import contracts
+from ingestion.convert import Converter, mask
+from ingestion.recognise import Recogniser
 from ingestion.reference import codes
 from tests.unit.reading_files import COP03_ROWS, cop03, csv_bytes, faults, head, read, read_rows
 from tests.unit.test_reading_layout import SOC_ROWS, soc
+
+CONVERTER = Converter(Recogniser(contracts()), codes(), None, None)
 
 
 def sales(tmp_path, value, unit="人、万元", heading="采购销售金额"):
@@ -178,6 +182,16 @@ def test_impossible_dates(tmp_path, written):
 def test_codes_by_their_labels(tmp_path, field, heading, written, code):
     values, reading = ledger(tmp_path, **{heading: written})
     assert values[field] == code and not faults(reading)
+
+
+@pytest.mark.parametrize("mark", ["—", "－－", "——", "/", "／", "无", "　无　", "\u200b", "“—”", " / ", "\u00a0", "\n", "① —"])
+def test_a_mark_for_nothing_in_any_width(mark):
+    assert CONVERTER.is_blank(mark)
+
+
+@pytest.mark.parametrize("text", ["无锡", "无 锡", "无丨", "ｎ／ａ", "〇", "丶", "0", "〇无", "无" * 9, "。"])
+def test_a_text_that_only_looks_like_nothing_stays(text):
+    assert not CONVERTER.is_blank(text)
 
 
 @pytest.mark.parametrize("text", ["=cmd|'/c calc'!A0", "  两端空白  ", "“引号”，逗号", "第1行\n第2行"])
