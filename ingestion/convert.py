@@ -363,7 +363,10 @@ def _identifier(cell: Any) -> tuple:
 
 def _plain_texts(cells: list[Any], blank: frozenset[str], ascii_only: bool) -> list[str | None] | None:
     """The column itself where every cell is a text that stands for itself or is empty, else None."""
-    if set(map(type, cells)) != {str} or list(map(str.strip, cells)) != cells or (ascii_only and not "".join(cells).isascii()):
+    if set(map(type, cells)) != {str}:
+        return None
+    whole = "".join(cells)
+    if (ascii_only and not whole.isascii()) or not (whole.isalnum() or list(map(str.strip, cells)) == cells):
         return None
     if min(map(len, cells)) <= 8 and any(says_nothing(c, blank) for c in set(cells) if c and len(c) <= 8):
         return None

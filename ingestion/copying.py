@@ -6,6 +6,7 @@ Columns are turned into text one at a time because a call for every cell is what
 
 from __future__ import annotations
 
+import itertools
 import json
 import traceback
 from collections.abc import Iterable, Iterator
@@ -20,7 +21,7 @@ from ingestion.pseudonyms import Pseudonyms
 from ingestion.raw_tables import pseudonym_column, raw_columns
 
 NULL = "\\N"
-PIECE_ROWS = personal.BLOCK_ROWS  # rows made into text at a time: all at once, they take as much memory again as their values
+PIECE_ROWS = 10_000  # rows made into text at a time: all at once, they take as much memory again as their values
 LARGEST_INTEGER = 2**31 - 1
 _ESCAPES = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r", "\x00": "\ufffd"})
 
@@ -162,8 +163,9 @@ def _prepare_form(reading: FormReading, pseudonyms: Pseudonyms) -> PreparedForm:
 def _pieces(reading: FormReading, form: Form, order: tuple[str, ...], pseudonyms: Pseudonyms) -> Iterator[Piece]:
     """Raises ReaderLost for whatever goes wrong: by now nobody knows any more what to do about a file that cannot be read."""
     try:
-        for begin in range(0, reading.rows, PIECE_ROWS):
-            end = min(begin + PIECE_ROWS, reading.rows)
+        # half a piece first, so that the database has something to do while the next one is made
+        cuts = [0, *range(PIECE_ROWS // 2, reading.rows, PIECE_ROWS), reading.rows] if reading.rows else []
+        for begin, end in itertools.pairwise(cuts):
             sealed = list(personal.take(reading, form, begin, end, pseudonyms.keys))
             columns = _columns_of_text(reading, form, pseudonyms, begin, end)
             if tuple(columns) != order:

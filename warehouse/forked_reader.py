@@ -35,7 +35,7 @@ from ingestion.reader_process import (
 from warehouse.settings import Settings
 
 PIPE_SIZE = getattr(fcntl, "F_SETPIPE_SZ", 1031)
-PIPE_BYTES = 1 << 20  # a piece of rows: the next one is made while the database takes this one
+PIPE_BYTES = 1 << 20  # half a piece of rows: the next one is made while the database takes this one
 
 
 class ForkedReader:
