@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import functools
 from decimal import Decimal
-from operator import itemgetter
 from typing import Any
 
 from ingestion.checks.subject import UNTOLD_ZH
 from ingestion.columns import Columns
 from ingestion.contracts import Field, Form
 from ingestion.convert import Converted, Converter, Problem, mask
-from ingestion.grid import a1, is_empty, plain, squeeze
+from ingestion.grid import a1, columns_of, is_empty, plain, squeeze
 from ingestion.groups import Group, groups_of
 from ingestion.layout import Segment
 from ingestion.model import Block, ColumnSource, Finding, FormReading, Told, TotalRow, finding_in
@@ -86,9 +85,7 @@ class Assembly:
         start = self.reading.rows
         blocks = self._blocks(group)
         count = len(group.rows)
-        sheets = [[t.grid.rows[r[n]] for r in group.rows] for n, t in enumerate(group.tables)]
-        cells = {name: self._cells(group, number, column, sheets[number]) for name, (number, column) in group.fields.items()}
-        del sheets
+        cells = self._cells(group)
         converted: dict[str, Converted] = {}
         lines = [t.unit or unit_line for t in group.tables]
         units: dict[str, str | None] = {}
@@ -122,13 +119,24 @@ class Assembly:
         self._keys_of_parts(group, start, cells.get(self.form.key.name, []))
         self._total_rows(group, start, units)
 
-    def _cells(self, group: Group, number: int, column: Column, data: list[list]) -> list[Any]:
-        """The cells of a column; ``data`` are the table's data rows."""
+    def _cells(self, group: Group) -> dict[str, list[Any]]:
+        """The cells of each field's column."""
+        found: dict[str, list[Any]] = {}
+        for number, table in enumerate(group.tables):
+            own = {name: column for name, (of_table, column) in group.fields.items() if of_table == number}
+            rows = table.grid.rows
+            taken = columns_of([rows[r[number]] for r in group.rows], [column.col for column in own.values()])
+            for (name, column), cells in zip(own.items(), taken, strict=True):
+                self._fill_merged(group, number, column, cells)
+                found[name] = cells
+        return found
+
+    def _fill_merged(self, group: Group, number: int, column: Column, cells: list[Any]) -> None:
+        """Give the cells of a column what is merged over them."""
         table, col = group.tables[number], column.col
         rows = table.grid.rows
-        cells = list(map(itemgetter(col), data))
         if column.field is None or column.field.kind == "key":
-            return cells
+            return
         for (top, left), (bottom, right) in table.grid.merged:
             if not (left <= col <= right and bottom > top > table.bottom) or is_empty(rows[top][left]):
                 continue
@@ -143,7 +151,6 @@ class Assembly:
                 continue
             for i in below:  # one text or date merged over several rows holds for each
                 cells[i] = rows[top][left]
-        return cells
 
     def _blocks(self, group: Group) -> list[int]:
         """Block number of each row. Rows whose parts stand at other distances from each other are of other blocks."""

@@ -11,7 +11,7 @@ from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
 from typing import Any
 
 from ingestion.contracts import Field
-from ingestion.grid import FOOTNOTES, number_text, plain, squeeze
+from ingestion.grid import FOOTNOTES, number_text, parts_of, plain, squeeze
 from ingestion.recognise import PERCENT, Recogniser
 from ingestion.reference import Codes
 from ingestion.units import POWERS
@@ -86,16 +86,19 @@ class Converter:
         memo: dict[Any, Any] = {}
         problems: dict[Any, Problem] = {}
         texts: dict[Any, str] = {}
-        for cell in set(cells):  # columns repeat themselves: each text is converted once
-            if cell is None or (type(cell) is str and says_nothing(cell, blank)):
-                memo[cell] = None
-                continue
-            memo[cell], problem, text = one(cell)
-            if problem is not None:
-                problems[cell] = problem
-            if text is not None:
-                texts[cell] = text
-        result = Converted(list(map(memo.__getitem__, cells)), blank=any(value is None for value in memo.values()))
+        values: list[Any] = []
+        for part in parts_of(cells):
+            for cell in set(part).difference(memo):  # columns repeat themselves: each text is converted once
+                if cell is None or (type(cell) is str and says_nothing(cell, blank)):
+                    memo[cell] = None
+                    continue
+                memo[cell], problem, text = one(cell)
+                if problem is not None:
+                    problems[cell] = problem
+                if text is not None:
+                    texts[cell] = text
+            values.extend(map(memo.__getitem__, part))
+        result = Converted(values, blank=any(value is None for value in memo.values()))
         if problems:
             result.problems = {i: problems[c] for i, c in enumerate(cells) if c in problems}
         if texts:
@@ -363,14 +366,15 @@ def _identifier(cell: Any) -> tuple:
 
 def _plain_texts(cells: list[Any], blank: frozenset[str], ascii_only: bool) -> list[str | None] | None:
     """The column itself where every cell is a text that stands for itself or is empty, else None."""
-    if set(map(type, cells)) != {str}:
+    short: set[str] = set()
+    for part in parts_of(cells):
+        if set(map(type, part)) != {str} or list(map(str.strip, part)) != part or (ascii_only and not "".join(part).isascii()):
+            return None
+        if min(map(len, part)) <= 8:
+            short.update(c for c in set(part) if len(c) <= 8)
+    if any(says_nothing(c, blank) for c in short if c):
         return None
-    whole = "".join(cells)
-    if (ascii_only and not whole.isascii()) or not (whole.isalnum() or list(map(str.strip, cells)) == cells):
-        return None
-    if min(map(len, cells)) <= 8 and any(says_nothing(c, blank) for c in set(cells) if c and len(c) <= 8):
-        return None
-    return [c or None for c in cells] if "" in cells else cells
+    return [c or None for c in cells] if "" in short else cells
 
 
 def _free_text(cell: Any) -> tuple:

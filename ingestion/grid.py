@@ -6,8 +6,9 @@ import datetime as dt
 import functools
 import re
 import unicodedata
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from operator import itemgetter
 from typing import Any
 
 _SPACES = re.compile(r"[\s\u00ad\u200b-\u200f\u2028-\u202e\u2060\ufeff\x00-\x1f]+")  # and those that take no room
@@ -67,6 +68,25 @@ def plain(cell: Any) -> str:
 def squeeze(text: str) -> str:
     """A text without what counties vary freely: width of characters, spaces, line breaks, quotes, kinds of dashes."""
     return _DASHES.sub("-", _SPACES.sub("", unicodedata.normalize("NFKC", FOOTNOTES.sub("", text))).translate(_QUOTES))
+
+
+def parts_of(cells: list, size: int = 1_000) -> Iterator[list]:
+    """A long list in parts that stay in the processor's cache while they are gone through several times."""
+    for begin in range(0, len(cells), size):
+        yield cells[begin : begin + size]
+
+
+def columns_of(rows: list[list[Any]], columns: list[int]) -> list[list[Any]]:
+    """The cells of some columns, a list each. Every row must reach that far."""
+    if len(columns) == 1:
+        return [list(map(itemgetter(columns[0]), rows))]
+    taken: list[list[Any]] = [[] for _ in columns]
+    if columns:
+        of_row = itemgetter(*columns)
+        for part in parts_of(rows):
+            for cells, more in zip(taken, zip(*map(of_row, part), strict=True), strict=True):
+                cells.extend(more)
+    return taken
 
 
 def is_empty(cell: Any) -> bool:

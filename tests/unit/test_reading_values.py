@@ -72,6 +72,22 @@ def test_what_is_no_count(tmp_path, written, rule):
     assert reading.values["poor_persons_benefited"][0] is None
 
 
+@pytest.mark.parametrize("name", ["payment_no", "head_name", "id_number", "village", "quantity", "amount", "paid_date", "bank_account_tail", "remark"])
+@pytest.mark.parametrize("at", [0, 999, 1000, 1001, 2499])
+def test_a_cell_of_a_long_column_is_what_it_is_alone(name, at):
+    """Long columns are gone through in parts: what stands at their edges must not be taken for what stands elsewhere."""
+    field = contracts().form("IND02").by_name[name]
+    usual = {"quantity": [12.5, "1,200"], "amount": [300, "3万元"], "paid_date": ["2020-06-14", 43996], "village": ["达江村委会"]}.get(name, ["45100200", "周安玉"])
+    for odd in (None, "", "—", " 两端 ", True, 3.0, "４５", "五", -1):
+        cells = [usual[i % len(usual)] for i in range(2_500)]
+        cells[at] = odd
+        long, alone, others = (CONVERTER.column(field, some, "元") for some in (cells, [odd], usual))
+        assert long.values[at] == alone.values[0] and type(long.values[at]) is type(alone.values[0])
+        assert long.texts.get(at) == alone.texts.get(0) and long.problems.get(at) == alone.problems.get(0)
+        assert long.blank == (None in long.values)
+        assert all(long.values[i] == others.values[i % len(usual)] for i in range(2_500) if i != at)
+
+
 def test_blank_is_not_zero(tmp_path):
     rows = [[*r] for r in SOC_ROWS]
     rows[0][4], rows[1][4] = 0, "—"
