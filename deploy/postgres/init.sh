@@ -9,7 +9,8 @@ psql -v ON_ERROR_STOP=1 --username "${POSTGRES_USER:-postgres}" --dbname postgre
 -- its user may make both and is no superuser
 create role warehouse login createrole createdb password :'warehouse_password';
 create role airflow login password :'airflow_password';
-create database warehouse owner warehouse template template0 encoding 'UTF8' locale 'C.UTF-8';
+-- text of the warehouse is compared byte by byte, as on the server that `make run` starts
+create database warehouse owner warehouse template template0 encoding 'UTF8' lc_collate 'C' lc_ctype 'C.UTF-8';
 create database airflow owner airflow template template0 encoding 'UTF8' locale 'C.UTF-8';
 revoke connect, temporary on database warehouse, airflow, postgres from public;
 SQL

@@ -14,6 +14,7 @@ import pytest
 import yaml
 
 from warehouse import airflow_users, deployment
+from warehouse.embedded import LOCALE
 from warehouse.settings import REPOSITORY, Settings, WarehouseError
 
 MAKE_ENV = REPOSITORY / "deploy" / "make_env.py"
@@ -21,6 +22,14 @@ SHIPPED, CELERY = (yaml.safe_load((REPOSITORY / name).read_text(encoding="utf-8"
 SERVICES = SHIPPED["services"] | {"redis": CELERY["services"]["redis"]}
 ONE_SHOT = ("migrate", "bi-prepare")
 ADVICE = ":?run python3 deploy/make_env.py first}"
+
+
+def test_text_has_one_order_in_every_database_of_ours():
+    """What sorts or compares text must not depend on which of the servers it runs on."""
+    made = (REPOSITORY / "deploy" / "postgres" / "init.sh").read_text(encoding="utf-8")
+    of_server = re.search(r"create database warehouse .* encoding '(\S+)' lc_collate '(\S+)' lc_ctype '(\S+)'", made).groups()
+    own = dict(option.removeprefix("--").split("=") for option in LOCALE)
+    assert of_server == (own["encoding"], own["lc-collate"], own["locale"])
 
 
 def make_env(path, *arguments) -> dict[str, str]:
