@@ -11,6 +11,7 @@ from __future__ import annotations
 import psycopg
 from psycopg import sql
 
+from expectations import payouts
 from warehouse.calendar import monday_of, weeks_between
 from warehouse.settings import WarehouseError
 
@@ -45,6 +46,7 @@ def deepen(connection: psycopg.Connection, weeks: int) -> tuple[str, str, int]:
             for schema, table in _tables(connection):
                 _repeat(connection, schema, table)
             connection.execute("drop function pg_temp.moved")
+            payouts.recount(connection)
             # what was repeated has been judged already
             connection.execute(
                 """update quality.check_run set submissions_to = (select max(submission_id) from intake.submission)

@@ -20,6 +20,7 @@ from expectations import (
     cross_form,
     dated,
     gate,
+    payouts,
     reporting_status,
     results,
     scope,
@@ -81,6 +82,7 @@ def judge(
         week = publish_week or calendar.publish_week(connection, now, settings.timezone)
         run = _open_run(connection, now, week)
         dated.write(connection, of)
+        payouts.count(connection, everything=again is not None)
         scope.prepare(connection, of, publish_week=week, now=now, timezone=settings.timezone, again=again, rules_on=rules_on)
         marts = candidates(connection)
         pending = connection.execute("select form, week from pg_temp.pending").fetchall()

@@ -138,21 +138,21 @@ def _judging(connection: psycopg.Connection, publish_week: str | None, again: tu
 # on, and by whoever paid the same person. Lists that have been superseded count too: their findings may have to go.
 PARTNERS = """
 with changed as materialized (
-    select s.submission_id, s.county_code, s.week, s.as_of_date
+    select l.submission_id, l.county_code, left(l.week, 4) as year, s.as_of_date, least(l.first_paid, s.as_of_date) as since  -- an empty list still completes the year's
     from pg_temp.judging j
-    join intake.submission s using (county_code, week)
-    where s.form = 'IND02' and s.state <> 'returned'
-), payout as materialized (
-    select c.county_code, c.week, p.id_key, least(p.paid_date, c.as_of_date) as since
-    from changed c
-    left join raw.ind02 p using (submission_id)  -- an empty list still completes the year's
+    join ops.payout_list l using (county_code, week)
+    join intake.submission s using (submission_id)
 ), person as materialized (  -- payments made before cannot be the second of two
-    select id_key, min(since) as since from payout where id_key is not null group by 1
+    select p.id_key, min(least(p.paid_date, c.as_of_date)) as since
+    from changed c
+    join raw.ind02 p using (submission_id)
+    join ops.payout_person using (id_key)
+    group by 1
 )
 insert into pg_temp.judging
 select county_code, week from (
     select s.county_code, s.week
-    from (select county_code, left(week, 4) as year, min(since) as since from payout group by 1, 2) f
+    from (select county_code, year, min(since) as since from changed group by 1, 2) f
     join quality.accepted_submission s on s.county_code = f.county_code and s.week between f.year || '-W01' and f.year || '-W53' and s.as_of_date >= f.since
     where s.form = 'IND01'
     union

@@ -34,6 +34,7 @@ FREE_DIMENSIONS = (
     "dim_publication", "dim_week", "dim_county", "dim_township", "dim_village", "dim_industry", "dim_fund_line", "dim_code",
 )  # fmt: skip
 COUNTY_VIEWS = ("check_result_current", "check_grid", "finding_life", "punctuality")  # of quality, filtered by `grants._filter`
+PAYOUTS = ("payout_list", "payout_day", "payout_household", "payout_person")  # of ops, kept by expectations/payouts.py
 COUNTY_TABLES = ("finding", "check_result", "reporting_status", "waiver", "anomaly", "rule", "rule_term")
 
 READ, WRITE, ALL = "SELECT", "SELECT, INSERT, UPDATE", "SELECT, INSERT, UPDATE, DELETE"
@@ -54,7 +55,7 @@ RIGHTS: dict[str, dict[str, list[tuple[str, tuple[str, ...] | None]]]] = {
         "intake": [(READ, None)],
         "reference": [(READ, None)],
         "quality": [(ALL, None)],
-        "ops": [(READ, None), (f"{ALL}, {KEPT}", ("pending_slice", "build_run", "build_slice", "task_step"))],
+        "ops": [(READ, None), (f"{ALL}, {KEPT}", ("pending_slice", "build_run", "build_slice", "task_step", *PAYOUTS))],
         "store": [(READ, None)],
         "marts": [(READ, None)],
     },

@@ -2,7 +2,7 @@
 -- message_zh: 周报与发放明细不一致：“{field_zh}”周报填报{value}{unit_zh}，截至{as_of_date}各期《奖补资金发放明细表》合计{expected}{unit_zh}，相差{difference}{unit_zh}。请核对周报与明细，更正有误的一张后重报。
 -- not_evaluable_zh: 本年以来有发放明细表未报或已退回，无法与周报核对
 --
--- A household counts once for an industry, however often it was paid. The lists must be complete from the first week
+-- A household counts once for an industry, however often it was paid: on the day it was first paid (ops.payout_day). The lists must be complete from the first week
 -- of the year for which any county sent one: with a list missing the sums say nothing about the weekly report.
 with first_list as (
     select y.year, (select s.as_of_date from quality.accepted_submission s
@@ -21,17 +21,10 @@ with first_list as (
           and l.as_of_date between r.first_as_of_date and r.as_of_date
     ) = (r.as_of_date - r.first_as_of_date) / 7 + 1 as evaluable
     from report r
-), payout as (
-    select l.county_code, left(l.week, 4) as year, p.industry, p.paid_date, p.household_key, p.amount
-    from quality.accepted_submission l
-    join raw.ind02 p on p.submission_id = l.submission_id
-    where l.form = 'IND02'
-      and (l.county_code, left(l.week, 4)) in (select county_code, left(week, 4) from judged)
-      and l.week >= (select min(left(week, 4)) from judged)
 ), listed as (
-    select j.submission_id, p.industry, sum(p.amount) as amount, count(distinct p.household_key) as households
+    select j.submission_id, d.industry, sum(d.amount) as amount, sum(d.households) as households
     from judged j
-    join payout p on p.county_code = j.county_code and p.year = left(j.week, 4) and p.paid_date <= j.as_of_date
+    join ops.payout_day d on d.county_code = j.county_code and d.year = left(j.week, 4) and d.paid_date <= j.as_of_date
     where j.evaluable
     group by 1, 2
 )
@@ -41,7 +34,7 @@ from judged j
 join raw.ind01 r on r.submission_id = j.submission_id
 left join listed l on l.submission_id = j.submission_id and l.industry = r.industry
 cross join lateral (values
-    ('paid_households', r.paid_households::numeric, coalesce(l.households, 0)::numeric),
+    ('paid_households', r.paid_households::numeric, coalesce(l.households, 0)),
     ('paid_subsidy', trim_scale(r.paid_subsidy), trim_scale(coalesce(l.amount, 0)))
 ) v (field, value, expected)
 where j.evaluable and v.value <> v.expected

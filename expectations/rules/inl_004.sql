@@ -7,6 +7,7 @@ with touched as materialized (
     from pg_temp.judging j
     join quality.accepted_submission s using (county_code, week)
     join raw.ind02 p on p.submission_id = s.submission_id
+    join ops.payout_person using (id_key)  -- all others were paid once, or rightly
     where s.form = 'IND02'
 ), payout as (
     select s.week, s.county_code, s.form, p.submission_id, p.row_no, p.payment_no, p.id_key, p.industry, p.batch_no, p.paid_date
