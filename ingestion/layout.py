@@ -98,7 +98,7 @@ def _form_of(recogniser: Recogniser, levels: dict[int, list[str]], titled: str |
     by_code: dict[str, Form] = {}  # the version whose headings these are; the week decides later which one counts
     for form in sorted(recogniser.contracts.forms, key=lambda f: (f is current, f.valid_from), reverse=True):
         headings = recogniser.headings(form)
-        score = len({f.name for texts in levels.values() if (f := headings.match(texts))})
+        score = len({f.name for f in headings.fields(levels).values() if f})
         if score > scores.get(form.code, -1):
             scores[form.code], by_code[form.code] = score, form
     best = max(scores.values(), default=0)
@@ -124,9 +124,10 @@ def _columns(recogniser: Recogniser, form: Form, levels: dict[int, list[str]], b
     columns = []
     years = set(_YEAR.findall(f"{block.title} {plain(block.date)}"))
     years = years or set(sorted(y for texts in levels.values() for t in texts[:-1] for y in _YEAR.findall(t))[-1:])
+    fields = headings.fields(levels)
     for col, texts in levels.items():
         unit = next((u for u in map(recogniser.unit_in, reversed(texts)) if u), None)
-        found = headings.match(texts)
+        found = fields[col]
         if found and (set(_YEAR.findall(" ".join(texts[:-1]))) - years - set(_YEAR.findall(" ".join((found.zh, *found.aliases))))):
             found = None  # 2019年 above a heading: not this year's figure
         columns.append(Column(col, " ".join(re.sub(r"\s+", "", texts[-1]).split()), texts, unit, found))

@@ -161,7 +161,7 @@ class _Reader:
                 headings = self.recogniser.headings(form)
                 if form.code == segment.form.code:
                     continue
-                named = {f.name: col for col, levels in loose.items() if (f := headings.match(levels))}
+                named = {f.name: col for col, f in headings.fields(loose).items() if f}
                 if form.key.name in named and len(named) >= 3 and all(f.name in named for f in form.fields if f.required):
                     col = named[form.key.name]
                     self._unknown_form(segment.grid, [[""] * col + [form.zh]], table.bottom)
@@ -279,8 +279,9 @@ class _Reader:
         """Read the headings by the version of the contract in force in the form's own week."""
         headings = self.recogniser.headings(form)
         for table in segment.tables:
+            fields = headings.fields({c.col: c.levels for c in table.columns})
             for column in table.columns:
-                column.field = headings.match(column.levels)
+                column.field = fields[column.col]
             table.doubles.clear()
             settle_doubles(table, headings)
         segment.form = form

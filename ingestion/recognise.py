@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import re
+from collections.abc import Iterable
 from typing import Any
 
 from ingestion.contracts import Contracts, Field, Form
@@ -20,7 +21,7 @@ _FAR_APART = re.compile(r"(?<![年月至到~—-])[ \u3000\t]{2,}(?![年月日�
 _COUNTY_LIKE = re.compile(r"[\u4e00-\u9fff]{2,}[县区市]$")
 _BARE_YEAR = re.compile(r"(?:19|20)\d\d")
 _FOREIGN = re.compile(r"(?<=[\u4e00-\u9fff)])[A-Za-z]{3}[A-Za-z()&.,'/-]*$")  # 总人口 Total Population
-_OF_ALL = frozenset(("合计", "小计", "总计", "总数", "合计数", "计", "本期", "本年", "绝对数", "绝对值"))
+_OF_ALL = frozenset(("合计", "小计", "总计", "总数", "合计数", "计", "本年", "绝对数", "绝对值"))
 _GENERAL_PARENT = re.compile("(?:情况|规模|进展|指标|数)$")
 
 
@@ -32,13 +33,30 @@ def _any_of(words: list[str]) -> str:
 # Headings
 
 
+def _said_of_a_figure(words: list[str]) -> re.Pattern[str]:
+    """本周, 本周数, （本周数） as a heading, in front of one or behind it."""
+    word = f"(?:{_any_of(words)})(?:数据?|末|情况|完成)?"
+    return re.compile(rf"\(?{word}\)?|^{word}|\({word}\)$|{word}$")
+
+
+def _without(levels: list[str], said: re.Pattern[str]) -> list[str] | None:
+    """The headings of a column without what they say of the period; None if they say nothing of it."""
+    keys = list(map(squeeze, levels))
+    if len(keys) > 1 and any(map(said.fullmatch, keys[1:])):
+        return [t for n, t in enumerate(levels) if not n or not said.fullmatch(keys[n])]
+    rest = said.sub("", keys[-1], count=1)
+    return [*levels[:-1], rest] if rest and rest != keys[-1] else None
+
+
 class FormHeadings:
     """The headings of one form: text → field. Weaker readings (without unit, without 其中) yield to stronger ones."""
 
-    def __init__(self, form: Form, units: frozenset[str], other_periods: tuple[str, ...] = ()):
+    def __init__(self, form: Form, units: frozenset[str], writing: dict[str, Any]):
         self.form = form
         self._units = units
-        self._other_periods = other_periods
+        self._other_periods = tuple(writing["other_period_words"])
+        self._beside = (*self._other_periods, *writing["change_words"])
+        self._this_period, self._running_total = map(_said_of_a_figure, (writing["this_period_words"], writing["running_total_words"]))
         self._levels: tuple[dict[str, Field], ...] = ({}, {}, {})
         for level, reading in enumerate((lambda t: t, self.bare, lambda t: _WHICH.sub("", self.bare(t)))):
             taken: dict[str, set[str]] = {}
@@ -83,6 +101,29 @@ class FormHeadings:
         above = "".join(map(squeeze, levels[:-1]))
         named = (found.zh, *found.aliases)
         return found if all(any(w in n for n in named) for w in self._other_periods if w in above) else None
+
+    def fields(self, columns: dict[int, list[str]]) -> dict[int, Field | None]:
+        """The field of each column of a table: also this week's figure where last week's stands beside it, and a running total said to be one."""
+        found = {col: self.match(levels) for col, levels in columns.items()}
+        named = {f.name for col, f in found.items() if f and self.rank(columns[col], f) < 2}
+        bases = {c: base for c, levels in columns.items() if found[c] is None and (base := _without(levels, self._this_period))}
+        this_weeks = {c: f for c, base in bases.items() if (f := self.match(base))}
+        for col, levels in columns.items():
+            if found[col] is None and (base := _without(levels, self._running_total)):
+                f = self.match(base)
+                found[col] = f if f and f.kind == "cumulative" and f.name not in named else None
+        said = {**found, **this_weeks}
+        for col, f in this_weeks.items():
+            others = {c: levels for c, levels in columns.items() if c != col and said[c] in (None, f)}
+            if f.kind == "flow" or self._is_level(bases[col], others.values()):
+                found[col] = f
+        return found
+
+    def _is_level(self, base: list[str], others: Iterable[list[str]]) -> bool:
+        """本周 beside last week's figure is the figure itself; beside a total of the same it is the week's increment."""
+        name = next((b for t in reversed(base) if (b := self.bare(squeeze(t))) and b not in self._units), "")
+        beside = [text for levels in others if name in (text := "".join(map(squeeze, levels)))]
+        return any(w in t for t in beside for w in self._other_periods) and all(any(w in t for w in self._beside) for t in beside)
 
     def rank(self, levels: list[str], f: Field) -> int:
         """How well headings name a field: 0 by its official name, 1 by an alias, 2 in a weaker reading."""
@@ -131,9 +172,10 @@ class Recogniser:
                 if f.name.endswith("unit"):
                     units |= {label for labels in f.values.values() for label in labels}
         self.units = frozenset(units)
-        self._headings = {id(f): FormHeadings(f, self.units, tuple(self.writing["other_period_words"])) for f in contracts.forms}
+        self._headings = {id(f): FormHeadings(f, self.units, self.writing) for f in contracts.forms}
         self.titles = sorted(((squeeze(t), f.code) for f in contracts.forms for t in (*f.titles, f.zh)), key=lambda t: -len(t[0]))
         self.known_words = frozenset().union(*(h.words for h in self._headings.values()))
+        self._period = _said_of_a_figure([*self.writing["this_period_words"], *self.writing["running_total_words"]])
         self._labels = {
             kind: re.compile(f"^(?:{_any_of(self.writing[kind + '_labels'])})(?:\\([^)]*\\))?(?::|$)")
             for kind in ("county", "date", "unit")
@@ -141,6 +183,7 @@ class Recogniser:
         every = [w for kind in ("county_labels", "county_labels_before_a_colon", "date_labels", "unit_labels", "filled_on_words", "period_labels") for w in self.writing[kind]]
         loose = f"(?<![\u4e00-\u9fff])(?:{_any_of(self.writing['loose_date_labels'])})"  # 日期： but not 制表日期：
         self._any_label = re.compile(f"(?:{_any_of(every)}|{loose})(?:[(（][^)）]*[)）])?\\s*[:：]")
+        self._signatures = tuple(squeeze(w) for w in self.writing["signature_words"])
         self._office = re.compile(f"(?:{_any_of(self.writing['county_offices'])})$")
 
     def headings(self, form: Form) -> FormHeadings:
@@ -156,7 +199,10 @@ class Recogniser:
     def _is_heading(self, text: str) -> bool:
         key = squeeze(text)
         bare = next(iter(self._headings.values())).bare(key)
-        return key in self.known_words or bare in self.known_words or _WHICH.sub("", bare) in self.known_words
+        if key in self.known_words or bare in self.known_words or _WHICH.sub("", bare) in self.known_words:
+            return True
+        rest = self._period.sub("", bare, count=1)
+        return rest != bare and rest in self.known_words
 
     def title_in(self, text: str) -> str | None:
         """Code of the form whose title a text holds; the longest title goes first."""
@@ -205,7 +251,7 @@ class Recogniser:
         return self._labels["unit"].fullmatch(squeeze(cells[0])) is not None and self.unit_of_line(cells[1]) is not None
 
     def is_signature(self, text: str) -> bool:
-        return squeeze(text).startswith(tuple(self.writing["signature_words"]))
+        return squeeze(text).startswith(self._signatures)
 
     def is_note(self, text: str) -> bool:
         key = squeeze(text)
