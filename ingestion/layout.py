@@ -74,16 +74,28 @@ def side_by_side(grid: Grid, recogniser: Recogniser) -> list[Grid]:
     starts = [c for c in sorted(used) if c - 1 not in used]
     if len(starts) < 2:
         return [grid]
-    strips, forms = [], []
+    strips: list[Grid] = []
+    forms: list[frozenset[str]] = []
+    begin = 0
     for first, after in zip(starts, [*starts[1:], width], strict=True):
-        rows = [[cell if first <= c < after else "" for c, cell in enumerate(row)] for row in grid.rows]
-        merged = [m for m in grid.merged if first <= m[0][1] < after]
-        strips.append(Grid(grid.member, grid.name, rows, merged, percent=grid.percent, unresolved=grid.unresolved))
-        found = [s.form.code for s in segments_of(strips[-1], recogniser) if s.form]
-        forms.append(frozenset(found))
-    if not all(forms) or len(set(forms)) < len(forms):
+        strip, found = _strip(grid, first, after, recogniser)
+        if not found and strips:  # 单位 further right than the table reaches, a column of remarks
+            strips[-1], forms[-1] = _strip(grid, begin, after, recogniser)
+            continue
+        begin = first
+        strips.append(strip)
+        forms.append(found)
+    if len(strips) < 2 or not all(forms) or len(set(forms)) < len(forms):
         return [grid]
     return strips
+
+
+def _strip(grid: Grid, first: int, after: int, recogniser: Recogniser) -> tuple[Grid, frozenset[str]]:
+    """Some columns of a sheet, at their addresses, and the forms in them."""
+    rows = [[cell if first <= c < after else "" for c, cell in enumerate(row)] for row in grid.rows]
+    merged = [m for m in grid.merged if first <= m[0][1] < after]
+    strip = Grid(grid.member, grid.name, rows, merged, percent=grid.percent, unresolved=grid.unresolved)
+    return strip, frozenset(s.form.code for s in segments_of(strip, recogniser) if s.form)
 
 
 # Headings

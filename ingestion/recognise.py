@@ -22,6 +22,7 @@ _COUNTY_LIKE = re.compile(r"[\u4e00-\u9fff]{2,}[县区市]$")
 _BARE_YEAR = re.compile(r"(?:19|20)\d\d")
 _FOREIGN = re.compile(r"(?<=[\u4e00-\u9fff)])[A-Za-z]{3}[A-Za-z()&.,'/-]*$")  # 总人口 Total Population
 _OF_ALL = frozenset(("合计", "小计", "总计", "总数", "合计数", "计", "本年", "绝对数", "绝对值"))
+_COUNTED = {"人数": "persons", "户数": "households", "金额": "yuan"}
 _GENERAL_PARENT = re.compile("(?:情况|规模|进展|指标|数)$")
 
 
@@ -146,6 +147,9 @@ class FormHeadings:
         for start in range(len(levels) - 1):
             if found := self.find("".join(bare[start:])):
                 return found
+        counted = _COUNTED.get(bare[-1])  # 人数 below 农村低保对象, which counts persons
+        if counted and (found := self._match(above)) and found.unit == counted:
+            return found
         if bare[-1] in _OF_ALL:  # 合计 below 外出务工人数, beside its parts, is 外出务工人数
             return self._match(above)
         parent = _GENERAL_PARENT.sub("", bare[-2])

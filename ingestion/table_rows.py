@@ -12,8 +12,10 @@ from ingestion.headings import STRETCH
 from ingestion.recognise import Recogniser
 
 _REMARK = re.compile(r"^[*#]|^\d{1,2}[)、.．]|[:,。;，；：]|^.{16,}")
+_SENTENCE = re.compile(r"^[①-⑳*＊※]|[。；;]")  # no name of a place or of a code list
 _PAGE_MARK = re.compile(r"^第\d+页|共\d+页|[转续接][上下]页|^-\d{1,3}-$")
-_GROUP_LABEL = re.compile(r"^(?:[（(]?[一二三四五六七八九十]+[)）]?[、.．]|第[一二三四五六七八九十]+[部类])")
+_GROUP_LABEL = re.compile(r"^(?:[一二三四五六七八九十]+[、.．]|[（(][一二三四五六七八九十]+[)）][、.．]?|第[一二三四五六七八九十]+[部类])")
+_NUMBERED = re.compile(r"^\(?\d{1,2}[)、.．]")
 
 
 @dataclass(slots=True)
@@ -68,6 +70,8 @@ def sort_rows(table: Table, form: Form, recogniser: Recogniser, end: int) -> lis
     special_first |= set("（(一二三四五六七八九十第 \u3000\t\n")
     special_last = set("计表账)）:： \u3000\n")
     groups = {squeeze(label) for f in form.fields for labels in f.values.values() for label in labels}
+    if form.key.codes == "identifier":
+        special_last |= {g[-1] for g in groups if g}
     group: str | None = None
     ended = False
     rows, add = grid.rows, table.rows.append
@@ -112,8 +116,8 @@ def sort_rows(table: Table, form: Form, recogniser: Recogniser, end: int) -> lis
             grand = any(w in bare for w in totals) and named not in groups
             table.totals.append(Total(index, label, None if grand else named or group, len(table.rows), grand))
             continue
-        if form.key.codes == "identifier" and within[0] == lead and _is_group_line(start) and not any(ch.isascii() and ch.isalnum() for ch in start):
-            group = _GROUP_LABEL.sub("", squeeze(start)).strip(":")
+        if form.key.codes == "identifier" and within[0] == lead and (named := _group_line(start, groups)):
+            group = named
             if len(within) > 1:  # 一、广东省财政 with the figures of the group
                 table.totals.append(Total(index, start, group, len(table.rows), grand=False))
                 continue
@@ -146,11 +150,13 @@ def _all_ordinary(rows: list[list[Any]], lead: int, special_first: set[str], spe
 def _notes_behind(table: Table, lead: int, mapped: set[int], form: Form) -> list[str]:
     """Remarks below the last row that no word marks as such (①含高新区): a text alone where a name could stand. Taken off the rows."""
     rows, notes = table.grid.rows, []
-    if form.key.codes not in (None, "identifier") or not any(len(mapped.intersection(filled(rows[r]))) > 1 for r in table.rows[:50]):
+    listed = form.key.codes not in (None, "identifier")
+    if not any(len(mapped.intersection(filled(rows[r]))) > 1 for r in table.rows[:50]):
         return notes
     while table.rows:
         cells = rows[table.rows[-1]]
-        if filled(cells) != [lead] or not isinstance(cells[lead], str) or not _REMARK.search(squeeze(cells[lead])):
+        text = cells[lead] if filled(cells) == [lead] else None
+        if not isinstance(text, str) or not (_SENTENCE.search(text.strip()) if listed else _REMARK.search(squeeze(text))):
             break
         if cells[lead] and table.totals and table.totals[-1].row > table.rows[-1]:
             break
@@ -159,8 +165,12 @@ def _notes_behind(table: Table, lead: int, mapped: set[int], form: Form) -> list
     return notes[::-1]
 
 
-def _is_group_line(text: str) -> bool:
-    return _GROUP_LABEL.match(squeeze(text)) is not None
+def _group_line(text: str, groups: set[str]) -> str | None:
+    """The group that 一、广东省财政 or (1)广东省财政 names where a number belongs; None for a number."""
+    key = squeeze(text)
+    if (named := _NUMBERED.sub("", _GROUP_LABEL.sub("", key)).strip(":")) in groups:
+        return named
+    return named if _GROUP_LABEL.match(key) and not any(ch.isascii() and ch.isalnum() for ch in text) else None
 
 
 def _total_label(cells: list[Any], within: list[int], lead: int, words: tuple[str, ...]) -> str | None:

@@ -6,8 +6,17 @@ from decimal import Decimal
 
 import pytest
 
-from tests.unit.reading_files import COP03_ROWS, head, read_rows
-from tests.unit.test_other_layouts import EMP01, MON01, clean, emp01_rows, mon01_rows, townships
+from tests.unit.reading_files import COP03, COP03_ROWS, book, head, read, read_rows
+from tests.unit.test_other_layouts import (
+    COP01,
+    EMP01,
+    MON01,
+    clean,
+    emp01_rows,
+    mon01_rows,
+    project,
+    townships,
+)
 
 SALES = [Decimal(105000), Decimal(200000), Decimal(300000), Decimal(400000)]
 KEYED = ["A3:A4", "B3:C3", "D3:E3"]
@@ -50,3 +59,47 @@ def test_the_weeks_increment_is_no_running_total(tmp_path, this):
 def test_signatures_by_what_was_done(tmp_path, line):
     form = read_rows(tmp_path, [*head("防止返贫监测预警周报表"), MON01, *mon01_rows(int), line])
     assert form.findings == [] and form.rows == len(townships())
+
+
+def test_remarks_at_the_foot_of_a_list_of_places_are_no_rows(tmp_path):
+    rows = [*mon01_rows(int), ["①含易地搬迁户，"], ["*按月核定。"], ["2.数据以系统为准。"]]
+    form = read_rows(tmp_path, [*head("防止返贫监测预警周报表"), MON01, *rows])
+    assert form.findings == [] and form.rows == len(townships())
+
+
+# Groups and parts
+
+
+@pytest.mark.parametrize("group", ["（一）{}", "{}", "1.{}", "(2){}"])
+def test_a_line_of_a_group_without_a_comma_is_no_project(tmp_path, group):
+    rows = []
+    for name, numbers in (("广东省财政", (1, 2)), ("深圳市财政", (3, 4))):
+        rows += [[group.format(name), "", "", "", 200, 200, 0, "", "", "", "", 10], *[project(n, name, 100) for n in numbers]]
+    rows[3][5] = 201
+    form = read_rows(tmp_path, [*head("粤桂扶贫协作资金项目台账", unit="元"), COP01, *rows, ["合计", "", "", "", 400, 400, 0, "", "", "", "", 20]])
+    assert form.rows == 4 and [(f.rule_id, f.cell) for f in form.findings] == [("COP-006", "F7")]
+
+
+def test_a_number_of_persons_below_whom_it_counts(tmp_path):
+    upper = ["乡镇", "农村低保对象", "", "特困供养人员", "孤儿", "残疾人两项补贴", "贫困人口参加医保", "累计发放低保金"]
+    rows = [[name, 90 + i, 40, 3, 2, 5, 70, 12.5] for i, name in enumerate(townships())]
+    form = read_rows(tmp_path, [*head("兜底保障周报表"), upper, ["", "人数", "其中：未脱贫贫困人口"], *rows], merges=["B3:C3", *[f"{c}3:{c}4" for c in "ADEFGH"]])
+    assert clean(form) and form.values["low_income_persons"] == [90 + i for i in range(len(rows))] and set(form.values["low_income_poor_persons"]) == {40}
+
+
+def test_further_columns_below_a_title_block_of_their_own(tmp_path):
+    rows = mon01_rows(int)
+    first = [*head("防止返贫监测预警周报表"), MON01[:6], *[r[:6] for r in rows], ["填报人：甲某"]]
+    second = [*head("防止返贫监测预警周报表（续）"), [MON01[0], *MON01[6:]], *[[r[0], *r[6:]] for r in rows]]
+    form = read_rows(tmp_path, [*first, [], *second])
+    assert form.findings == [] and form.rows == len(rows) and form.values["blue_households"] == [1 + i for i in range(len(rows))]
+
+
+def test_a_unit_that_stands_further_right_than_the_table(tmp_path):
+    trips = ["班次编号", "发车日期", "方式", "目的地", "趟（车）次", "输送人数", "其中：贫困劳动力"]
+    left = [*head("劳务协作输送台账"), trips, *[[f"LW-{n}", "2020-06-09", "包车", "深圳市", 1, 30, 20] for n in (1, 2, 3, 4)]]
+    right = [["消费扶贫周报表"], ["填报单位：右江区", "截至日期：2020年6月14日", "", "", "单位：万元"], COP03, *COP03_ROWS]
+    rows = [[*a, *[""] * (8 - len(a)), *b] for a, b in zip(left, right, strict=True)]
+    result = read(book(tmp_path / "并排.xlsx", {"Sheet1": rows}))
+    assert [(f.form, f.rows, f.findings) for f in result.forms] == [("COP02", 4, []), ("COP03", 4, [])]
+    assert result.forms[1].values["sales"] == SALES
