@@ -112,6 +112,8 @@ class Assembly:
             converted[f.name] = self.converter.column(f, cells[f.name], None if f.type == "percent" else units[f.name])
             if f.type == "percent":
                 units[f.name] = self._rates.scale(f, converted, column, group)
+            elif f.type == "decimal" and not f.unit and count < 5_000:  # formats of a long list take as long to read as its cells
+                self._rates.tell_percent_format(converted[f.name], column, group, number)
         self._undecided_units(cells, converted, units)
         for f in self.form.fields:
             values = converted[f.name].values if f.name in converted else [None] * count

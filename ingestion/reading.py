@@ -21,7 +21,7 @@ from ingestion.collector import uncollected
 from ingestion.containers import MAX_FILE, Refusal, sheets_of
 from ingestion.contracts import Contracts, Form
 from ingestion.convert import Converter
-from ingestion.grid import Grid, a1, filled, is_empty, plain, squeeze
+from ingestion.grid import Grid, a1, filled, is_empty, is_figure, plain, squeeze
 from ingestion.layout import Segment, segments_of, settle_doubles, side_by_side
 from ingestion.model import FileReading, Finding, FormReading
 from ingestion.recognise import Recogniser
@@ -176,7 +176,7 @@ class _Reader:
     def _is_table(grid: Grid) -> bool:
         """Rows of several cells with figures among them."""
         wide = [r for r in grid.rows[:200] if len(filled(r)) >= 2]
-        figures = sum(any(_is_figure(c) for c in r) for r in wide)
+        figures = sum(any(is_figure(c) for c in r) for r in wide)
         return len(wide) >= 3 and figures >= 2
 
     def _unknown_form(self, grid: Grid, rows: list, first: int) -> None:
@@ -367,9 +367,3 @@ class _Reader:
 
     def _code_now(self, code: str) -> str:
         return self.codes.standing(code)
-
-
-def _is_figure(cell: object) -> bool:
-    if isinstance(cell, str):
-        return cell.replace(",", "").replace(".", "").strip().isdigit()
-    return isinstance(cell, (int, float)) and not isinstance(cell, bool)

@@ -7,13 +7,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ingestion.contracts import Field, Form
-from ingestion.grid import Grid, filled, is_empty, plain, squeeze
+from ingestion.grid import Grid, filled, is_empty, is_figure, plain, squeeze
 from ingestion.headings import STRETCH
 from ingestion.recognise import Recogniser
 
 _REMARK = re.compile(r"^[*#]|^\d{1,2}[)、.．]|[:,。;，；：]|^.{16,}")
 _SENTENCE = re.compile(r"^[①-⑳*＊※]|[。；;]")  # no name of a place or of a code list
 _PAGE_MARK = re.compile(r"^第\d+页|共\d+页|[转续接][上下]页|^-\d{1,3}-$")
+_CONTACT = re.compile("电话|手机|传真|邮编")
 _GROUP_LABEL = re.compile(r"^(?:[一二三四五六七八九十]+[、.．]|[（(][一二三四五六七八九十]+[)）][、.．]?|第[一二三四五六七八九十]+[部类])")
 _NUMBERED = re.compile(r"^\(?\d{1,2}[)、.．]")
 
@@ -64,6 +65,7 @@ def sort_rows(table: Table, form: Form, recogniser: Recogniser, end: int) -> lis
     first, last = min(c.col for c in table.columns), max(c.col for c in table.columns)
     mapped = {c.col for c in table.columns if c.field is not None}
     lead = key if key is not None else min(mapped, default=first)
+    measured = {c.col for c in table.columns if c.field is not None and c.field.numeric} - {lead}
     totals = tuple(squeeze(w) for w in recogniser.writing["total_words"])
     subtotals = tuple(squeeze(w) for w in recogniser.writing["subtotal_words"])
     special_first = {w[0] for name in ("note_words", "signature_words", "reason_heading", "total_words", "subtotal_words", "attachment_words", "continuation_words") for w in recogniser.writing[name] if w}
@@ -125,7 +127,7 @@ def sort_rows(table: Table, form: Form, recogniser: Recogniser, end: int) -> lis
             tail.append(start)
             group = _GROUP_LABEL.sub("", squeeze(start)).strip(":") if not ended else group
             continue
-        if ended and len(within) <= 2:
+        if ended and len(within) <= 2 and not (within[0] == lead and _has_figure(cells, measured.intersection(within)) and not _CONTACT.search(start)):
             tail.extend(texts)
             continue
         if not mapped.intersection(within):
@@ -133,6 +135,10 @@ def sort_rows(table: Table, form: Form, recogniser: Recogniser, end: int) -> lis
         add(index)
     tail += _notes_behind(table, lead, mapped, form)
     return tail
+
+
+def _has_figure(cells: list[Any], columns: set[int]) -> bool:
+    return any(is_figure(cells[c]) for c in columns)
 
 
 def _all_ordinary(rows: list[list[Any]], lead: int, special_first: set[str], special_last: set[str]) -> bool:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from decimal import Decimal
 
 import pytest
+import xlsxwriter
 
-from tests.unit.reading_files import COP03, COP03_ROWS, book, head, read, read_rows
+from tests.unit.reading_files import COP03, COP03_ROWS, book, faults, head, read, read_rows
 from tests.unit.test_other_layouts import (
     COP01,
     EMP01,
@@ -103,3 +104,20 @@ def test_a_unit_that_stands_further_right_than_the_table(tmp_path):
     result = read(book(tmp_path / "并排.xlsx", {"Sheet1": rows}))
     assert [(f.form, f.rows, f.findings) for f in result.forms] == [("COP02", 4, []), ("COP03", 4, [])]
     assert result.forms[1].values["sales"] == SALES
+
+
+def test_a_row_below_a_note_is_not_lost(tmp_path):
+    rows = [*COP03_ROWS[:2], ["注：以下为线上销售"], ["电商平台", 30, ""], ["展销活动", "", 400], ["联系方式", "甲某"]]
+    form = read_rows(tmp_path, [*head(), COP03, *rows])
+    assert form.rows == 4 and faults(form) == [("GEN-REQ", "C7", "online", "poor_persons_benefited"), ("GEN-REQ", "B8", "fair", "sales")]
+
+
+def test_a_number_shown_in_percent_is_no_plain_number(tmp_path):
+    path = tmp_path / "摘帽.xlsx"
+    with xlsxwriter.Workbook(path) as workbook:
+        sheet, percent = workbook.add_worksheet(), workbook.add_format({"num_format": "0.0%"})
+        for r, row in enumerate([*head("贫困县摘帽“九有一低于”进展表", county="那坡县"), ["指标", "标准值", "当前值", "是否达标"], ["有特色产业", 60, 60.4, "是"], ["有住房保障", 100, "", "否"]]):
+            sheet.write_row(r, 0, row)
+        sheet.write_number(4, 2, 0.998, percent)
+    form = read(path).forms[0]
+    assert faults(form, "GEN-TYPE") == [("GEN-TYPE", "C5", "housing", "current_value")] and form.values["standard_value"] == [60, 100]
