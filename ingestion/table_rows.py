@@ -83,7 +83,7 @@ def sort_rows(table: Table, form: Form, recogniser: Recogniser, end: int) -> lis
             continue
         if not ended and index >= looked_to and end - index > STRETCH:
             looked_to = index + STRETCH
-            if _all_ordinary(rows[index:looked_to], lead, special_first, special_last):
+            if _all_ordinary(rows[index:looked_to], first, lead, special_first, special_last):
                 sorted_to = looked_to
                 table.rows.extend(range(index, sorted_to))
                 continue
@@ -93,7 +93,7 @@ def sort_rows(table: Table, form: Form, recogniser: Recogniser, end: int) -> lis
         if not ended and (
             (type(value) is str and value and len(value) <= 24 and value[0] not in special_first and value[-1] not in special_last)
             or (type(value) is not str and value is not None)
-        ) and cells.count("") + 2 < len(cells):
+        ) and cells.count("") + 2 < len(cells) and (lead == first or not _begins_with(cells[first:lead], special_first)):
             add(index)
             continue
         within = [c for c in filled(cells) if first <= c <= last]
@@ -141,12 +141,19 @@ def _has_figure(cells: list[Any], columns: set[int]) -> bool:
     return any(is_figure(cells[c]) for c in columns)
 
 
-def _all_ordinary(rows: list[list[Any]], lead: int, special_first: set[str], special_last: set[str]) -> bool:
+def _begins_with(cells: list[Any], special_first: set[str]) -> bool:
+    """单位负责人： where the serial numbers stand, and the name below the keys."""
+    return any(type(c) is str and c and c[0] in special_first for c in cells)
+
+
+def _all_ordinary(rows: list[list[Any]], first: int, lead: int, special_first: set[str], special_last: set[str]) -> bool:
     """Whether all of these rows are ordinary: a key as text that looks like no label, and more than one or two cells filled."""
     if min(map(len, rows)) <= lead:
         return False
     keys = [r[lead] for r in rows]
     if set(map(type, keys)) != {str} or not all(keys) or max(map(len, keys)) > 24:
+        return False
+    if lead > first and any(_begins_with(r[first:lead], special_first) for r in rows):
         return False
     if not special_first.isdisjoint(k[0] for k in keys) or not special_last.isdisjoint(k[-1] for k in keys):
         return False

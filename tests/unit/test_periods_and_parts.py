@@ -7,7 +7,7 @@ from decimal import Decimal
 import pytest
 import xlsxwriter
 
-from tests.unit.reading_files import COP03, COP03_ROWS, book, faults, head, read, read_rows
+from tests.unit.reading_files import COP03, COP03_ROWS, book, csv_bytes, faults, head, read, read_rows
 from tests.unit.test_other_layouts import (
     COP01,
     EMP01,
@@ -121,3 +121,23 @@ def test_a_number_shown_in_percent_is_no_plain_number(tmp_path):
         sheet.write_number(4, 2, 0.998, percent)
     form = read(path).forms[0]
     assert faults(form, "GEN-TYPE") == [("GEN-TYPE", "C5", "housing", "current_value")] and form.values["standard_value"] == [60, 100]
+
+
+def test_a_signature_that_begins_where_the_serial_numbers_stand(tmp_path):
+    rows = [[n, *r] for n, r in enumerate(mon01_rows(int), 1)]
+    form = read_rows(tmp_path, [*head("防止返贫监测预警周报表"), ["序号", *MON01], *rows, ["单位负责人：", "甲某", "", "审核人：", "乙某", "", "填报人：", "丙某"]])
+    assert form.findings == [] and form.rows == len(townships())
+
+
+@pytest.mark.parametrize("kind", ["xlsx", "csv"])
+def test_a_group_merged_over_two_rows_above_its_headings(tmp_path, kind):
+    upper, lower = ["影响类别", "受影响数", "其中：已解决数", "解决情况"], ["", "", "", "应对措施"]
+    labels = ["滞留未返岗务工人员", "失去岗位人员", "滞销农产品", "停工扶贫项目", "停产扶贫车间", "未到岗帮扶干部"]
+    rows = [*head("疫情影响分析周报表"), upper, [], lower, *[[label, 20, 10, "专人专班"] for label in labels]]
+    path = tmp_path / f"疫情.{kind}"
+    if kind == "csv":
+        path.write_bytes(csv_bytes(rows))
+    else:
+        book(path, {"Sheet1": rows}, ["A3:A5", "B3:B5", "C3:C5", "D3:D4"])
+    form = read(path).forms[0]
+    assert form.findings == [] and form.rows == 6 and set(form.values["measure"]) == {"专人专班"}
