@@ -187,6 +187,7 @@ class Recogniser:
         every = [w for kind in ("county_labels", "county_labels_before_a_colon", "date_labels", "unit_labels", "filled_on_words", "period_labels") for w in self.writing[kind]]
         loose = f"(?<![\u4e00-\u9fff])(?:{_any_of(self.writing['loose_date_labels'])})"  # 日期： but not 制表日期：
         self._any_label = re.compile(f"(?:{_any_of(every)}|{loose})(?:[(（][^)）]*[)）])?\\s*[:：]")
+        self._notes = tuple(squeeze(w) for w in self.writing["note_words"])
         self._signatures = tuple(squeeze(w) for w in self.writing["signature_words"])
         self._office = re.compile(f"(?:{_any_of(self.writing['county_offices'])})$")
 
@@ -257,9 +258,20 @@ class Recogniser:
     def is_signature(self, text: str) -> bool:
         return squeeze(text).startswith(self._signatures)
 
+    def are_signature_labels(self, texts: list[str]) -> bool:
+        """单位负责人 | 审核人 | 填报人 without names: these stand in the next row."""
+        return len(texts) > 1 and all(squeeze(t).rstrip(":") in self._signatures for t in texts)
+
+    def is_foot(self, texts: list[str]) -> bool:
+        """填报单位（盖章）：甲县扶贫办 below the rows, or 注 in a cell of its own before its text."""
+        key = squeeze(texts[0])
+        if ":" in key and any(self._labels[kind].match(key) for kind in ("county", "date")):
+            return True
+        return len(texts) > 1 and f"{key}:" in self._notes
+
     def is_note(self, text: str) -> bool:
         key = squeeze(text)
-        return key.startswith(tuple(squeeze(w) for w in self.writing["note_words"])) or self.reason_in(text) is not None
+        return key.startswith(self._notes) or self.reason_in(text) is not None
 
     def reason_in(self, text: str) -> str | None:
         """The reason that a note gives: 变化原因：…, also behind 注： or a number."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import re
 from dataclasses import dataclass, field
 from typing import Any
@@ -14,6 +15,7 @@ from ingestion.recognise import Recogniser
 _REMARK = re.compile(r"^[*#]|^\d{1,2}[)、.．]|[:,。;，；：]|^.{16,}")
 _SENTENCE = re.compile(r"^[①-⑳*＊※]|[。；;]")  # no name of a place or of a code list
 _PAGE_MARK = re.compile(r"^第\d+页|共\d+页|[转续接][上下]页|^-\d{1,3}-$")
+_DAY = re.compile(r"(?:\d{4})?年\d{0,2}月\d{0,2}日|\d{4}[./-]\d{1,2}[./-]\d{1,2}")
 _CONTACT = re.compile("电话|手机|传真|邮编")
 _GROUP_LABEL = re.compile(r"^(?:[一二三四五六七八九十]+[、.．]|[（(][一二三四五六七八九十]+[)）][、.．]?|第[一二三四五六七八九十]+[部类])")
 _NUMBERED = re.compile(r"^\(?\d{1,2}[)、.．]")
@@ -75,7 +77,7 @@ def sort_rows(table: Table, form: Form, recogniser: Recogniser, end: int) -> lis
     if form.key.codes == "identifier":
         special_last |= {g[-1] for g in groups if g}
     group: str | None = None
-    ended = False
+    ended = names_follow = False
     rows, add = grid.rows, table.rows.append
     sorted_to = looked_to = table.bottom + 1
     for index in range(table.bottom + 1, end):
@@ -103,11 +105,15 @@ def sort_rows(table: Table, form: Form, recogniser: Recogniser, end: int) -> lis
             continue
         texts = [plain(cells[c]) for c in within]
         start = texts[0]
+        signed, names_follow = names_follow, False
+        if signed and sum(is_figure(cells[c]) for c in measured.intersection(within)) < 2:  # a telephone number at most
+            tail.extend(texts)
+            continue
         if any(recogniser.is_signature(t) for t in texts[:2]):
             tail.extend(plain(cells[c]) for c in filled(cells))
-            ended = True
+            ended, names_follow = True, recogniser.are_signature_labels(texts)
             continue
-        if recogniser.is_note(start):
+        if recogniser.is_note(start) or recogniser.is_foot(texts):
             tail.extend(texts)
             ended = True
             continue
@@ -127,7 +133,7 @@ def sort_rows(table: Table, form: Form, recogniser: Recogniser, end: int) -> lis
             tail.append(start)
             group = _GROUP_LABEL.sub("", squeeze(start)).strip(":") if not ended else group
             continue
-        if ended and len(within) <= 2 and not (within[0] == lead and _has_figure(cells, measured.intersection(within)) and not _CONTACT.search(start)):
+        if ended and len(within) <= 2 and not (within[0] == lead and any(is_figure(cells[c]) for c in measured.intersection(within)) and not _CONTACT.search(start)):
             tail.extend(texts)
             continue
         if not mapped.intersection(within):
@@ -135,10 +141,6 @@ def sort_rows(table: Table, form: Form, recogniser: Recogniser, end: int) -> lis
         add(index)
     tail += _notes_behind(table, lead, mapped, form)
     return tail
-
-
-def _has_figure(cells: list[Any], columns: set[int]) -> bool:
-    return any(is_figure(cells[c]) for c in columns)
 
 
 def _begins_with(cells: list[Any], special_first: set[str]) -> bool:
@@ -168,14 +170,21 @@ def _notes_behind(table: Table, lead: int, mapped: set[int], form: Form) -> list
         return notes
     while table.rows:
         cells = rows[table.rows[-1]]
-        text = cells[lead] if filled(cells) == [lead] else None
-        if not isinstance(text, str) or not (_SENTENCE.search(text.strip()) if listed else _REMARK.search(squeeze(text))):
+        only = filled(cells)
+        cell = cells[only[0]] if len(only) == 1 else None
+        remark = only == [lead] and isinstance(cell, str) and (_SENTENCE.search(cell.strip()) if listed else _REMARK.search(squeeze(cell)))
+        if not remark and not _is_day(cell):
             break
-        if cells[lead] and table.totals and table.totals[-1].row > table.rows[-1]:
+        if table.totals and table.totals[-1].row > table.rows[-1]:
             break
-        notes.append(plain(cells[lead]))
+        notes.append(plain(cell))
         table.rows.pop()
     return notes[::-1]
+
+
+def _is_day(cell: Any) -> bool:
+    """The day of signing, alone in its row."""
+    return isinstance(cell, dt.date) or (isinstance(cell, str) and _DAY.fullmatch(squeeze(cell)) is not None)
 
 
 def _group_line(text: str, groups: set[str]) -> str | None:

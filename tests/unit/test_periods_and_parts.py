@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from decimal import Decimal
 
 import pytest
@@ -141,3 +142,27 @@ def test_a_group_merged_over_two_rows_above_its_headings(tmp_path, kind):
         book(path, {"Sheet1": rows}, ["A3:A5", "B3:B5", "C3:C5", "D3:D4"])
     form = read(path).forms[0]
     assert form.findings == [] and form.rows == 6 and set(form.values["measure"]) == {"专人专班"}
+
+
+FEET = [
+    [["单位负责人", "审核人", "填报人", "联系电话"], ["甲某", "乙某", "丙某", 7766000000]],
+    [["填报单位（盖章）：右江区扶贫办", "", "", "2020年6月15日"]],
+    [["", "", "右江区扶贫开发办公室"], ["", "", dt.date(2020, 6, 15)]],
+    [["2020年6月15日"]],
+    [["注", "1.本表按周填报。"], ["", "2.其中数据以系统为准。"]],
+    [["审核意见：同意上报。", "", "签字：甲某"]],
+    [["抄送：市扶贫办"], ["（公章）"]],
+]
+
+
+@pytest.mark.parametrize("foot", FEET)
+@pytest.mark.parametrize("serial", [True, False])
+def test_what_stands_at_the_foot_is_no_row(tmp_path, foot, serial):
+    rows = [["序号", *MON01], *[[n, *r] for n, r in enumerate(mon01_rows(int), 1)]]
+    form = read_rows(tmp_path, [*head("防止返贫监测预警周报表"), *(r if serial else r[1:] for r in rows), *foot])
+    assert form.findings == [] and form.rows == len(townships())
+
+
+def test_a_row_below_the_labels_of_signatures_is_not_lost(tmp_path):
+    form = read_rows(tmp_path, [*head(), COP03, *COP03_ROWS[:2], ["单位负责人", "填报人"], *COP03_ROWS[2:]])
+    assert clean(form) and form.rows == 4
