@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import functools
 import re
 from collections.abc import Iterable
@@ -29,6 +30,11 @@ _GENERAL_PARENT = re.compile("(?:情况|规模|进展|指标|数)$")
 def _any_of(words: list[str]) -> str:
     """A pattern for any of some words, longer ones first."""
     return "|".join(map(re.escape, sorted(words, key=len, reverse=True)))
+
+
+def _spaced(words: list[str]) -> str:
+    """The same, with spaces anywhere in them: 单　位."""
+    return "|".join(r"\s*".join(map(re.escape, w)) for w in sorted(words, key=len, reverse=True))
 
 
 # Headings
@@ -185,10 +191,11 @@ class Recogniser:
             for kind in ("county", "date", "unit")
         }
         every = [w for kind in ("county_labels", "county_labels_before_a_colon", "date_labels", "unit_labels", "filled_on_words", "period_labels") for w in self.writing[kind]]
-        loose = f"(?<![\u4e00-\u9fff])(?:{_any_of(self.writing['loose_date_labels'])})"  # 日期： but not 制表日期：
-        self._any_label = re.compile(f"(?:{_any_of(every)}|{loose})(?:[(（][^)）]*[)）])?\\s*[:：]")
+        loose = f"(?<![\u4e00-\u9fff])(?:{_spaced(self.writing['loose_date_labels'])})"  # 日期： but not 制表日期：
+        self._any_label = re.compile(f"(?:{_spaced(every)}|{loose})(?:[(（][^)）]*[)）])?\\s*[:：]")
         self._notes = tuple(squeeze(w) for w in self.writing["note_words"])
         self._signatures = tuple(squeeze(w) for w in self.writing["signature_words"])
+        self._unit_only = re.compile(f"\\(?({_any_of(self.writing['unit_labels'])})\\(?([^():]+)\\)?")
         self._office = re.compile(f"(?:{_any_of(self.writing['county_offices'])})$")
 
     def headings(self, form: Form) -> FormHeadings:
@@ -244,7 +251,7 @@ class Recogniser:
         for cell in row:
             if isinstance(cell, str) and cell:
                 key = squeeze(cell)
-                if self._labels["county"].match(key) or self._labels["date"].match(key) or (self._labels["unit"].match(key) and ":" in key):
+                if self._labels["county"].match(key) or self._labels["date"].match(key) or self._unit_without_colon(key) or (self._labels["unit"].match(key) and ":" in key):
                     return True
         return self._is_unit_row(row)
 
@@ -285,6 +292,8 @@ class Recogniser:
         for row in rows:
             items = [item for cell in row if not is_empty(cell) for item in self._items(cell)]
             for position, item in enumerate(items):
+                if isinstance(item, dt.date) and not (position and self._is_label(items[position - 1])):
+                    block.texts.append(plain(item))  # the day alone, as good as its text
                 if not isinstance(item, str):
                     continue
                 labelled = False
@@ -300,10 +309,16 @@ class Recogniser:
                     block.texts.append(item.strip())
         return block
 
+    def _is_label(self, item: Any) -> bool:
+        """What a day in the next cell belongs to: 填报日期, with or without a colon."""
+        key = squeeze(item).rstrip(":") if isinstance(item, str) else ""
+        return key.endswith(("日期", "时间", "时点", "期")) or any(p.fullmatch(key) for p in self._labels.values()) or squeeze(str(item)).endswith(":")
+
     def _items(self, cell: Any) -> list[Any]:
         """A cell of a title block; what stands far apart in one with labels is as good as in several cells."""
         if not isinstance(cell, str) or not self._any_label.search(cell):
             return [cell]
+        cell = self._any_label.sub(lambda m: re.sub(r"\s+", "", m.group(0)), cell)
         return [part for part in _FAR_APART.split(cell) if part.strip()]
 
     def _pairs(self, text: str) -> list[tuple[str, str]]:
@@ -311,12 +326,19 @@ class Recogniser:
         found = list(self._any_label.finditer(text))
         if not found:
             key = squeeze(text)
+            if unit := self._unit_without_colon(key):
+                return [unit]
             bare = any(p.fullmatch(key) for p in self._labels.values())
             return [(key, "")] if bare else [("", text)]
         ends = [m.start() for m in found[1:]] + [len(text)]
         before = text[: found[0].start()].strip(" \u3000\t\n;；,，(（")
         pairs = [(squeeze(m.group(0)), text[m.end() : end].strip(" \u3000\t\n;；,，")) for m, end in zip(found, ends, strict=True)]
         return [*([("", before)] if before else []), *pairs]
+
+    def _unit_without_colon(self, key: str) -> tuple[str, str] | None:
+        """单位（万元）, 金额单位 万元, squeezed."""
+        found = self._unit_only.fullmatch(key)
+        return (found.group(1), found.group(2)) if found and self.unit_of_line(found.group(2)) else None
 
     def _note_pair(self, block: TitleBlock, label: str, value: Any) -> None:
         if not label:

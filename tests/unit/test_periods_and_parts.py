@@ -166,3 +166,27 @@ def test_what_stands_at_the_foot_is_no_row(tmp_path, foot, serial):
 def test_a_row_below_the_labels_of_signatures_is_not_lost(tmp_path):
     form = read_rows(tmp_path, [*head(), COP03, *COP03_ROWS[:2], ["单位负责人", "填报人"], *COP03_ROWS[2:]])
     assert clean(form) and form.rows == 4
+
+
+# The title block
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        [["填报单位：右江区", dt.date(2020, 6, 14), "单位：万元"]],
+        [["填 报 单 位：右江区", "截 至 日 期：2020 年 6 月 14 日", "单　位：万 元"]],
+        [["填报单位：右江区　　截至日期：2020年6月14日　　单　　位：万元"]],
+        [["填报单位：右江区", "截至日期：2020年6月14日"], ["", "", "单位（万元）"]],
+        [["填报单位", "右江区", "截至日期", dt.date(2020, 6, 14)], ["金额单位 万元"]],
+    ],
+)
+def test_labels_with_spaces_a_day_without_one_a_unit_without_a_colon(tmp_path, lines):
+    form = read_rows(tmp_path, [["消费扶贫周报表"], *lines, COP03, *COP03_ROWS])
+    assert (form.county_code, form.week, form.findings, form.values["sales"]) == ("451002", "2020-W24", [], SALES)
+
+
+@pytest.mark.parametrize("cells", [["填报日期", dt.date(2020, 6, 14)], ["填报日期：", dt.date(2020, 6, 14)], [dt.date(2020, 6, 15)]])
+def test_the_day_of_filling_in_is_no_as_of_date(tmp_path, cells):
+    form = read_rows(tmp_path, [["消费扶贫周报表"], ["填报单位：右江区", "单位：万元"], cells, COP03, *COP03_ROWS])
+    assert form.week is None and [f.rule_id for f in form.findings] == ["GEN-WEEK"]
