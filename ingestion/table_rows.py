@@ -109,11 +109,12 @@ def sort_rows(table: Table, form: Form, recogniser: Recogniser, end: int) -> lis
         if signed and sum(is_figure(cells[c]) for c in measured.intersection(within)) < 2:  # a telephone number at most
             tail.extend(texts)
             continue
-        if any(recogniser.is_signature(t) for t in texts[:2]):
+        record = not is_empty(value) and _is_record(cells, mapped.intersection(within), measured, len(mapped))
+        if not record and any(recogniser.is_signature(t) for t in texts[:2]):
             tail.extend(plain(cells[c]) for c in filled(cells))
             ended, names_follow = True, recogniser.are_signature_labels(texts)
             continue
-        if recogniser.is_note(start) or recogniser.is_foot(texts):
+        if not record and (recogniser.is_note(start) or recogniser.is_foot(texts)):
             tail.extend(texts)
             ended = True
             continue
@@ -141,6 +142,11 @@ def sort_rows(table: Table, form: Form, recogniser: Recogniser, end: int) -> lis
         add(index)
     tail += _notes_behind(table, lead, mapped, form)
     return tail
+
+
+def _is_record(cells: list[Any], own: set[int], measured: set[int], columns: int) -> bool:
+    """A row of figures, or one that fills most columns: 负责人履职不到位 in a free text before its key is no signature."""
+    return sum(is_figure(cells[c]) for c in own & measured) >= 2 or (len(own) >= 6 and len(own) * 3 >= columns * 2)
 
 
 def _begins_with(cells: list[Any], special_first: set[str]) -> bool:

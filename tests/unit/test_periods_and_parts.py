@@ -190,3 +190,11 @@ def test_labels_with_spaces_a_day_without_one_a_unit_without_a_colon(tmp_path, l
 def test_the_day_of_filling_in_is_no_as_of_date(tmp_path, cells):
     form = read_rows(tmp_path, [["消费扶贫周报表"], ["填报单位：右江区", "单位：万元"], cells, COP03, *COP03_ROWS])
     assert form.week is None and [f.rule_id for f in form.findings] == ["GEN-WEEK"]
+
+
+@pytest.mark.parametrize("text", ["负责人履职不到位", "说明：台账不全", "联系人变动未报"])
+def test_a_free_text_before_the_key_is_neither_signature_nor_note(tmp_path, text):
+    heading = ["问题描述", "问题编号", "问题来源", "问题方面", "反馈日期", "整改时限", "整改状态", "销号日期"]
+    rows = [[t, f"ZG-{n}", "暗访", "作风", "2020-03-02", "2020-09-30", "正在整改", ""] for n, t in enumerate([text, "档案不齐"])]
+    form = read_rows(tmp_path, [*head("问题整改台账"), heading, *rows])
+    assert form.findings == [] and form.values["description"] == [text, "档案不齐"]
