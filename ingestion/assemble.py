@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import itertools
 from decimal import Decimal
 from typing import Any
 
@@ -40,15 +41,20 @@ class Assembly:
         self.missing = self._columns.missing
 
     def fill(self) -> None:
-        groups = []
-        for segment in self.segments:
-            groups += [(segment, group) for group in groups_of(segment.tables, self.form)]
+        groups: list[Group] = []
+        for _, parts in itertools.groupby(self.segments, key=lambda s: id(s.grid)):
+            tables = []
+            for segment in parts:  # further columns may come below a title block of their own
+                for table in segment.tables:
+                    table.unit = table.unit or segment.block.unit
+                tables += segment.tables
+            groups += groups_of(tables, self.form)
         self.reading.values = {f.name: [] for f in self.form.fields}
-        self._columns.tell_missing([g for _, g in groups])
-        for segment, group in groups:
-            self._group(group, segment.block.unit)
-        self._columns.tell_unknown([g for _, g in groups])
-        for _, group in groups:
+        self._columns.tell_missing(groups)
+        for group in groups:
+            self._group(group)
+        self._columns.tell_unknown(groups)
+        for group in groups:
             self._other_counties(group)
         self.reading.change_note = next((s.reason for s in self.segments if s.reason), None)
         if not self.missing and self._is_empty():
@@ -81,13 +87,13 @@ class Assembly:
 
     # Rows
 
-    def _group(self, group: Group, unit_line: str) -> None:
+    def _group(self, group: Group) -> None:
         start = self.reading.rows
         blocks = self._blocks(group)
         count = len(group.rows)
         cells = self._cells(group)
         converted: dict[str, Converted] = {}
-        lines = [t.unit or unit_line for t in group.tables]
+        lines = [t.unit for t in group.tables]
         units: dict[str, str | None] = {}
         for f in sorted(self.form.fields, key=lambda f: f.type == "percent"):
             if f.name not in group.fields:
@@ -106,6 +112,8 @@ class Assembly:
             converted[f.name] = self.converter.column(f, cells[f.name], None if f.type == "percent" else units[f.name])
             if f.type == "percent":
                 units[f.name] = self._rates.scale(f, converted, column, group)
+            elif f.type == "decimal" and not f.unit and count < 5_000:  # formats of a long list take as long to read as its cells
+                self._rates.tell_percent_format(converted[f.name], column, group, number)
         self._undecided_units(cells, converted, units)
         for f in self.form.fields:
             values = converted[f.name].values if f.name in converted else [None] * count

@@ -96,3 +96,10 @@ def is_empty(cell: Any) -> bool:
 def filled(row: list[Any]) -> list[int]:
     """Columns of a row that hold something."""
     return [c for c, cell in enumerate(row) if cell != "" and not is_empty(cell)]
+
+
+def is_figure(cell: Any) -> bool:
+    """A number, also as text; no date and no truth value."""
+    if isinstance(cell, str):
+        return cell.replace(",", "").replace(".", "").strip().isdigit()
+    return isinstance(cell, (int, float)) and not isinstance(cell, bool)

@@ -45,8 +45,13 @@ def runs_of_headings(grid: Grid, recogniser: Recogniser) -> list[tuple[int, int]
             else:
                 break
         bottom = row
-        while bottom + 1 < len(grid.rows) and bottom - top < HEADING_ROWS and _is_lower(grid, top, bottom + 1, recogniser):
-            bottom += 1
+        while bottom + 1 < len(grid.rows) and bottom - top < HEADING_ROWS:
+            if _is_lower(grid, top, bottom + 1, recogniser):
+                bottom += 1
+            elif bottom - top < HEADING_ROWS - 2 and _is_lower_after_gap(grid, top, bottom + 1, recogniser):
+                bottom += 2
+            else:
+                break
         merged_to = max((r2 for (r1, _), (r2, _) in grid.merged if top <= r1 <= bottom < r2 <= top + HEADING_ROWS), default=bottom)
         if not any(_has_figures(r) for r in grid.rows[bottom + 1 : merged_to + 1]):
             bottom = merged_to
@@ -156,6 +161,15 @@ def _is_lower(grid: Grid, top: int, row: int, recogniser: Recogniser) -> bool:
         return True
     # units below their headings
     return all(squeeze(plain(cells[c])).strip("()") in recogniser.units for c in columns)
+
+
+def _is_lower_after_gap(grid: Grid, top: int, row: int, recogniser: Recogniser) -> bool:
+    """An empty row, and headings of some columns below it: their group's heading was merged over two rows."""
+    if row + 1 >= len(grid.rows) or filled(grid.rows[row]):
+        return False
+    below, above = filled(grid.rows[row + 1]), filled(grid.rows[top])
+    under_a_group = bool(above and below) and above[0] < below[0] <= above[-1]
+    return under_a_group and all(recogniser.is_heading(grid.rows[row + 1][c]) for c in below) and _is_lower(grid, top, row + 1, recogniser)
 
 
 def _completes(grid: Grid, top: int, row: int, recogniser: Recogniser) -> bool:

@@ -74,16 +74,28 @@ def side_by_side(grid: Grid, recogniser: Recogniser) -> list[Grid]:
     starts = [c for c in sorted(used) if c - 1 not in used]
     if len(starts) < 2:
         return [grid]
-    strips, forms = [], []
+    strips: list[Grid] = []
+    forms: list[frozenset[str]] = []
+    begin = 0
     for first, after in zip(starts, [*starts[1:], width], strict=True):
-        rows = [[cell if first <= c < after else "" for c, cell in enumerate(row)] for row in grid.rows]
-        merged = [m for m in grid.merged if first <= m[0][1] < after]
-        strips.append(Grid(grid.member, grid.name, rows, merged, percent=grid.percent, unresolved=grid.unresolved))
-        found = [s.form.code for s in segments_of(strips[-1], recogniser) if s.form]
-        forms.append(frozenset(found))
-    if not all(forms) or len(set(forms)) < len(forms):
+        strip, found = _strip(grid, first, after, recogniser)
+        if not found and strips:  # 单位 further right than the table reaches, a column of remarks
+            strips[-1], forms[-1] = _strip(grid, begin, after, recogniser)
+            continue
+        begin = first
+        strips.append(strip)
+        forms.append(found)
+    if len(strips) < 2 or not all(forms) or len(set(forms)) < len(forms):
         return [grid]
     return strips
+
+
+def _strip(grid: Grid, first: int, after: int, recogniser: Recogniser) -> tuple[Grid, frozenset[str]]:
+    """Some columns of a sheet, at their addresses, and the forms in them."""
+    rows = [[cell if first <= c < after else "" for c, cell in enumerate(row)] for row in grid.rows]
+    merged = [m for m in grid.merged if first <= m[0][1] < after]
+    strip = Grid(grid.member, grid.name, rows, merged, percent=grid.percent, unresolved=grid.unresolved)
+    return strip, frozenset(s.form.code for s in segments_of(strip, recogniser) if s.form)
 
 
 # Headings
@@ -98,7 +110,7 @@ def _form_of(recogniser: Recogniser, levels: dict[int, list[str]], titled: str |
     by_code: dict[str, Form] = {}  # the version whose headings these are; the week decides later which one counts
     for form in sorted(recogniser.contracts.forms, key=lambda f: (f is current, f.valid_from), reverse=True):
         headings = recogniser.headings(form)
-        score = len({f.name for texts in levels.values() if (f := headings.match(texts))})
+        score = len({f.name for f in headings.fields(levels).values() if f})
         if score > scores.get(form.code, -1):
             scores[form.code], by_code[form.code] = score, form
     best = max(scores.values(), default=0)
@@ -124,9 +136,10 @@ def _columns(recogniser: Recogniser, form: Form, levels: dict[int, list[str]], b
     columns = []
     years = set(_YEAR.findall(f"{block.title} {plain(block.date)}"))
     years = years or set(sorted(y for texts in levels.values() for t in texts[:-1] for y in _YEAR.findall(t))[-1:])
+    fields = headings.fields(levels)
     for col, texts in levels.items():
         unit = next((u for u in map(recogniser.unit_in, reversed(texts)) if u), None)
-        found = headings.match(texts)
+        found = fields[col]
         if found and (set(_YEAR.findall(" ".join(texts[:-1]))) - years - set(_YEAR.findall(" ".join((found.zh, *found.aliases))))):
             found = None  # 2019年 above a heading: not this year's figure
         columns.append(Column(col, " ".join(re.sub(r"\s+", "", texts[-1]).split()), texts, unit, found))

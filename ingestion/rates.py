@@ -8,7 +8,7 @@ from collections.abc import Callable
 from decimal import Decimal
 
 from ingestion.contracts import Field, Form
-from ingestion.convert import Converted
+from ingestion.convert import Converted, Problem
 from ingestion.grid import plain
 from ingestion.groups import Group
 from ingestion.model import Finding
@@ -70,6 +70,19 @@ class Rates:
         bare = [i for i, v in enumerate(result.values) if v and v <= 3 and not isinstance(grid.cell(rows[i], column.col), str)]
         if bare and (shown := grid.percent()):
             result.signed |= {i for i in bare if (rows[i], column.col) in shown}
+
+    @staticmethod
+    def tell_percent_format(result: Converted, column: Column, group: Group, number: int) -> None:
+        """0.9 shown as 90% where no rate belongs: as little taken for a number as the text 90%."""
+        grid = group.tables[number].grid
+        rows = [r[number] for r in group.rows]
+        if not any(v and v <= 3 and v % 1 and not isinstance(grid.cell(rows[i], column.col), str) for i, v in enumerate(result.values)):
+            return
+        shown = grid.percent()
+        for i, v in enumerate(result.values):
+            if v is not None and (rows[i], column.col) in shown:
+                result.values[i], result.blank = None, True
+                result.problems[i] = Problem("GEN-TYPE", "单元格按百分数显示，无法判定是百分数还是数值", "请把单元格改为常规格式，填写数值")
 
     def base_of(self, f: Field) -> tuple[str, str] | None:
         """Numerator and denominator that a declared rate is judged by, from the contract."""

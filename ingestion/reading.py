@@ -21,7 +21,7 @@ from ingestion.collector import uncollected
 from ingestion.containers import MAX_FILE, Refusal, sheets_of
 from ingestion.contracts import Contracts, Form
 from ingestion.convert import Converter
-from ingestion.grid import Grid, a1, filled, is_empty, plain, squeeze
+from ingestion.grid import Grid, a1, filled, is_empty, is_figure, plain, squeeze
 from ingestion.layout import Segment, segments_of, settle_doubles, side_by_side
 from ingestion.model import FileReading, Finding, FormReading
 from ingestion.recognise import Recogniser
@@ -161,7 +161,7 @@ class _Reader:
                 headings = self.recogniser.headings(form)
                 if form.code == segment.form.code:
                     continue
-                named = {f.name: col for col, levels in loose.items() if (f := headings.match(levels))}
+                named = {f.name: col for col, f in headings.fields(loose).items() if f}
                 if form.key.name in named and len(named) >= 3 and all(f.name in named for f in form.fields if f.required):
                     col = named[form.key.name]
                     self._unknown_form(segment.grid, [[""] * col + [form.zh]], table.bottom)
@@ -176,7 +176,7 @@ class _Reader:
     def _is_table(grid: Grid) -> bool:
         """Rows of several cells with figures among them."""
         wide = [r for r in grid.rows[:200] if len(filled(r)) >= 2]
-        figures = sum(any(_is_figure(c) for c in r) for r in wide)
+        figures = sum(any(is_figure(c) for c in r) for r in wide)
         return len(wide) >= 3 and figures >= 2
 
     def _unknown_form(self, grid: Grid, rows: list, first: int) -> None:
@@ -279,8 +279,9 @@ class _Reader:
         """Read the headings by the version of the contract in force in the form's own week."""
         headings = self.recogniser.headings(form)
         for table in segment.tables:
+            fields = headings.fields({c.col: c.levels for c in table.columns})
             for column in table.columns:
-                column.field = headings.match(column.levels)
+                column.field = fields[column.col]
             table.doubles.clear()
             settle_doubles(table, headings)
         segment.form = form
@@ -366,9 +367,3 @@ class _Reader:
 
     def _code_now(self, code: str) -> str:
         return self.codes.standing(code)
-
-
-def _is_figure(cell: object) -> bool:
-    if isinstance(cell, str):
-        return cell.replace(",", "").replace(".", "").strip().isdigit()
-    return isinstance(cell, (int, float)) and not isinstance(cell, bool)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import functools
 import re
+from collections.abc import Iterable
 from typing import Any
 
 from ingestion.contracts import Contracts, Field, Form
@@ -20,7 +22,8 @@ _FAR_APART = re.compile(r"(?<![年月至到~—-])[ \u3000\t]{2,}(?![年月日�
 _COUNTY_LIKE = re.compile(r"[\u4e00-\u9fff]{2,}[县区市]$")
 _BARE_YEAR = re.compile(r"(?:19|20)\d\d")
 _FOREIGN = re.compile(r"(?<=[\u4e00-\u9fff)])[A-Za-z]{3}[A-Za-z()&.,'/-]*$")  # 总人口 Total Population
-_OF_ALL = frozenset(("合计", "小计", "总计", "总数", "合计数", "计", "本期", "本年", "绝对数", "绝对值"))
+_OF_ALL = frozenset(("合计", "小计", "总计", "总数", "合计数", "计", "本年", "绝对数", "绝对值"))
+_COUNTED = {"人数": "persons", "户数": "households", "金额": "yuan"}
 _GENERAL_PARENT = re.compile("(?:情况|规模|进展|指标|数)$")
 
 
@@ -29,16 +32,38 @@ def _any_of(words: list[str]) -> str:
     return "|".join(map(re.escape, sorted(words, key=len, reverse=True)))
 
 
+def _spaced(words: list[str]) -> str:
+    """The same, with spaces anywhere in them: 单　位."""
+    return "|".join(r"\s*".join(map(re.escape, w)) for w in sorted(words, key=len, reverse=True))
+
+
 # Headings
+
+
+def _said_of_a_figure(words: list[str]) -> re.Pattern[str]:
+    """本周, 本周数, （本周数） as a heading, in front of one or behind it."""
+    word = f"(?:{_any_of(words)})(?:数据?|末|情况|完成)?"
+    return re.compile(rf"\(?{word}\)?|^{word}|\({word}\)$|{word}$")
+
+
+def _without(levels: list[str], said: re.Pattern[str]) -> list[str] | None:
+    """The headings of a column without what they say of the period; None if they say nothing of it."""
+    keys = list(map(squeeze, levels))
+    if len(keys) > 1 and any(map(said.fullmatch, keys[1:])):
+        return [t for n, t in enumerate(levels) if not n or not said.fullmatch(keys[n])]
+    rest = said.sub("", keys[-1], count=1)
+    return [*levels[:-1], rest] if rest and rest != keys[-1] else None
 
 
 class FormHeadings:
     """The headings of one form: text → field. Weaker readings (without unit, without 其中) yield to stronger ones."""
 
-    def __init__(self, form: Form, units: frozenset[str], other_periods: tuple[str, ...] = ()):
+    def __init__(self, form: Form, units: frozenset[str], writing: dict[str, Any]):
         self.form = form
         self._units = units
-        self._other_periods = other_periods
+        self._other_periods = tuple(writing["other_period_words"])
+        self._beside = (*self._other_periods, *writing["change_words"])
+        self._this_period, self._running_total = map(_said_of_a_figure, (writing["this_period_words"], writing["running_total_words"]))
         self._levels: tuple[dict[str, Field], ...] = ({}, {}, {})
         for level, reading in enumerate((lambda t: t, self.bare, lambda t: _WHICH.sub("", self.bare(t)))):
             taken: dict[str, set[str]] = {}
@@ -84,6 +109,29 @@ class FormHeadings:
         named = (found.zh, *found.aliases)
         return found if all(any(w in n for n in named) for w in self._other_periods if w in above) else None
 
+    def fields(self, columns: dict[int, list[str]]) -> dict[int, Field | None]:
+        """The field of each column of a table: also this week's figure where last week's stands beside it, and a running total said to be one."""
+        found = {col: self.match(levels) for col, levels in columns.items()}
+        named = {f.name for col, f in found.items() if f and self.rank(columns[col], f) < 2}
+        bases = {c: base for c, levels in columns.items() if found[c] is None and (base := _without(levels, self._this_period))}
+        this_weeks = {c: f for c, base in bases.items() if (f := self.match(base))}
+        for col, levels in columns.items():
+            if found[col] is None and (base := _without(levels, self._running_total)):
+                f = self.match(base)
+                found[col] = f if f and f.kind == "cumulative" and f.name not in named else None
+        said = {**found, **this_weeks}
+        for col, f in this_weeks.items():
+            others = {c: levels for c, levels in columns.items() if c != col and said[c] in (None, f)}
+            if f.kind == "flow" or self._is_level(bases[col], others.values()):
+                found[col] = f
+        return found
+
+    def _is_level(self, base: list[str], others: Iterable[list[str]]) -> bool:
+        """本周 beside last week's figure is the figure itself; beside a total of the same it is the week's increment."""
+        name = next((b for t in reversed(base) if (b := self.bare(squeeze(t))) and b not in self._units), "")
+        beside = [text for levels in others if name in (text := "".join(map(squeeze, levels)))]
+        return any(w in t for t in beside for w in self._other_periods) and all(any(w in t for w in self._beside) for t in beside)
+
     def rank(self, levels: list[str], f: Field) -> int:
         """How well headings name a field: 0 by its official name, 1 by an alias, 2 in a weaker reading."""
         texts = {squeeze("".join(levels[start:])) for start in range(len(levels))}
@@ -105,6 +153,9 @@ class FormHeadings:
         for start in range(len(levels) - 1):
             if found := self.find("".join(bare[start:])):
                 return found
+        counted = _COUNTED.get(bare[-1])  # 人数 below 农村低保对象, which counts persons
+        if counted and (found := self._match(above)) and found.unit == counted:
+            return found
         if bare[-1] in _OF_ALL:  # 合计 below 外出务工人数, beside its parts, is 外出务工人数
             return self._match(above)
         parent = _GENERAL_PARENT.sub("", bare[-2])
@@ -131,16 +182,20 @@ class Recogniser:
                 if f.name.endswith("unit"):
                     units |= {label for labels in f.values.values() for label in labels}
         self.units = frozenset(units)
-        self._headings = {id(f): FormHeadings(f, self.units, tuple(self.writing["other_period_words"])) for f in contracts.forms}
+        self._headings = {id(f): FormHeadings(f, self.units, self.writing) for f in contracts.forms}
         self.titles = sorted(((squeeze(t), f.code) for f in contracts.forms for t in (*f.titles, f.zh)), key=lambda t: -len(t[0]))
         self.known_words = frozenset().union(*(h.words for h in self._headings.values()))
+        self._period = _said_of_a_figure([*self.writing["this_period_words"], *self.writing["running_total_words"]])
         self._labels = {
             kind: re.compile(f"^(?:{_any_of(self.writing[kind + '_labels'])})(?:\\([^)]*\\))?(?::|$)")
             for kind in ("county", "date", "unit")
         }
         every = [w for kind in ("county_labels", "county_labels_before_a_colon", "date_labels", "unit_labels", "filled_on_words", "period_labels") for w in self.writing[kind]]
-        loose = f"(?<![\u4e00-\u9fff])(?:{_any_of(self.writing['loose_date_labels'])})"  # 日期： but not 制表日期：
-        self._any_label = re.compile(f"(?:{_any_of(every)}|{loose})(?:[(（][^)）]*[)）])?\\s*[:：]")
+        loose = f"(?<![\u4e00-\u9fff])(?:{_spaced(self.writing['loose_date_labels'])})"  # 日期： but not 制表日期：
+        self._any_label = re.compile(f"(?:{_spaced(every)}|{loose})(?:[(（][^)）]*[)）])?\\s*[:：]")
+        self._notes = tuple(squeeze(w) for w in self.writing["note_words"])
+        self._signatures = tuple(squeeze(w) for w in self.writing["signature_words"])
+        self._unit_only = re.compile(f"\\(?({_any_of(self.writing['unit_labels'])})\\(?([^():]+)\\)?")
         self._office = re.compile(f"(?:{_any_of(self.writing['county_offices'])})$")
 
     def headings(self, form: Form) -> FormHeadings:
@@ -156,7 +211,10 @@ class Recogniser:
     def _is_heading(self, text: str) -> bool:
         key = squeeze(text)
         bare = next(iter(self._headings.values())).bare(key)
-        return key in self.known_words or bare in self.known_words or _WHICH.sub("", bare) in self.known_words
+        if key in self.known_words or bare in self.known_words or _WHICH.sub("", bare) in self.known_words:
+            return True
+        rest = self._period.sub("", bare, count=1)
+        return rest != bare and rest in self.known_words
 
     def title_in(self, text: str) -> str | None:
         """Code of the form whose title a text holds; the longest title goes first."""
@@ -193,7 +251,7 @@ class Recogniser:
         for cell in row:
             if isinstance(cell, str) and cell:
                 key = squeeze(cell)
-                if self._labels["county"].match(key) or self._labels["date"].match(key) or (self._labels["unit"].match(key) and ":" in key):
+                if self._labels["county"].match(key) or self._labels["date"].match(key) or self._unit_without_colon(key) or (self._labels["unit"].match(key) and ":" in key):
                     return True
         return self._is_unit_row(row)
 
@@ -205,11 +263,22 @@ class Recogniser:
         return self._labels["unit"].fullmatch(squeeze(cells[0])) is not None and self.unit_of_line(cells[1]) is not None
 
     def is_signature(self, text: str) -> bool:
-        return squeeze(text).startswith(tuple(self.writing["signature_words"]))
+        return squeeze(text).startswith(self._signatures)
+
+    def are_signature_labels(self, texts: list[str]) -> bool:
+        """单位负责人 | 审核人 | 填报人 without names: these stand in the next row."""
+        return len(texts) > 1 and all(squeeze(t).rstrip(":") in self._signatures for t in texts)
+
+    def is_foot(self, texts: list[str]) -> bool:
+        """填报单位（盖章）：甲县扶贫办 below the rows, or 注 in a cell of its own before its text."""
+        key = squeeze(texts[0])
+        if ":" in key and any(self._labels[kind].match(key) for kind in ("county", "date")):
+            return True
+        return len(texts) > 1 and f"{key}:" in self._notes
 
     def is_note(self, text: str) -> bool:
         key = squeeze(text)
-        return key.startswith(tuple(squeeze(w) for w in self.writing["note_words"])) or self.reason_in(text) is not None
+        return key.startswith(self._notes) or self.reason_in(text) is not None
 
     def reason_in(self, text: str) -> str | None:
         """The reason that a note gives: 变化原因：…, also behind 注： or a number."""
@@ -223,6 +292,8 @@ class Recogniser:
         for row in rows:
             items = [item for cell in row if not is_empty(cell) for item in self._items(cell)]
             for position, item in enumerate(items):
+                if isinstance(item, dt.date) and not (position and self._is_label(items[position - 1])):
+                    block.texts.append(plain(item))  # the day alone, as good as its text
                 if not isinstance(item, str):
                     continue
                 labelled = False
@@ -238,10 +309,16 @@ class Recogniser:
                     block.texts.append(item.strip())
         return block
 
+    def _is_label(self, item: Any) -> bool:
+        """What a day in the next cell belongs to: 填报日期, with or without a colon."""
+        key = squeeze(item).rstrip(":") if isinstance(item, str) else ""
+        return key.endswith(("日期", "时间", "时点", "期")) or any(p.fullmatch(key) for p in self._labels.values()) or squeeze(str(item)).endswith(":")
+
     def _items(self, cell: Any) -> list[Any]:
         """A cell of a title block; what stands far apart in one with labels is as good as in several cells."""
         if not isinstance(cell, str) or not self._any_label.search(cell):
             return [cell]
+        cell = self._any_label.sub(lambda m: re.sub(r"\s+", "", m.group(0)), cell)
         return [part for part in _FAR_APART.split(cell) if part.strip()]
 
     def _pairs(self, text: str) -> list[tuple[str, str]]:
@@ -249,12 +326,19 @@ class Recogniser:
         found = list(self._any_label.finditer(text))
         if not found:
             key = squeeze(text)
+            if unit := self._unit_without_colon(key):
+                return [unit]
             bare = any(p.fullmatch(key) for p in self._labels.values())
             return [(key, "")] if bare else [("", text)]
         ends = [m.start() for m in found[1:]] + [len(text)]
         before = text[: found[0].start()].strip(" \u3000\t\n;；,，(（")
         pairs = [(squeeze(m.group(0)), text[m.end() : end].strip(" \u3000\t\n;；,，")) for m, end in zip(found, ends, strict=True)]
         return [*([("", before)] if before else []), *pairs]
+
+    def _unit_without_colon(self, key: str) -> tuple[str, str] | None:
+        """单位（万元）, 金额单位 万元, squeezed."""
+        found = self._unit_only.fullmatch(key)
+        return (found.group(1), found.group(2)) if found and self.unit_of_line(found.group(2)) else None
 
     def _note_pair(self, block: TitleBlock, label: str, value: Any) -> None:
         if not label:

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import re
 from dataclasses import dataclass, field
 from typing import Any
 
 from ingestion.contracts import Field, Form
-from ingestion.grid import Grid, filled, is_empty, plain, squeeze
+from ingestion.grid import Grid, filled, is_empty, is_figure, plain, squeeze
 from ingestion.headings import STRETCH
 from ingestion.recognise import Recogniser
 
 _REMARK = re.compile(r"^[*#]|^\d{1,2}[)、.．]|[:,。;，；：]|^.{16,}")
+_SENTENCE = re.compile(r"^[①-⑳*＊※]|[。；;]")  # no name of a place or of a code list
 _PAGE_MARK = re.compile(r"^第\d+页|共\d+页|[转续接][上下]页|^-\d{1,3}-$")
-_GROUP_LABEL = re.compile(r"^(?:[（(]?[一二三四五六七八九十]+[)）]?[、.．]|第[一二三四五六七八九十]+[部类])")
+_DAY = re.compile(r"(?:\d{4})?年\d{0,2}月\d{0,2}日|\d{4}[./-]\d{1,2}[./-]\d{1,2}")
+_CONTACT = re.compile("电话|手机|传真|邮编")
+_GROUP_LABEL = re.compile(r"^(?:[一二三四五六七八九十]+[、.．]|[（(][一二三四五六七八九十]+[)）][、.．]?|第[一二三四五六七八九十]+[部类])")
+_NUMBERED = re.compile(r"^\(?\d{1,2}[)、.．]")
 
 
 @dataclass(slots=True)
@@ -62,14 +67,17 @@ def sort_rows(table: Table, form: Form, recogniser: Recogniser, end: int) -> lis
     first, last = min(c.col for c in table.columns), max(c.col for c in table.columns)
     mapped = {c.col for c in table.columns if c.field is not None}
     lead = key if key is not None else min(mapped, default=first)
+    measured = {c.col for c in table.columns if c.field is not None and c.field.numeric} - {lead}
     totals = tuple(squeeze(w) for w in recogniser.writing["total_words"])
     subtotals = tuple(squeeze(w) for w in recogniser.writing["subtotal_words"])
     special_first = {w[0] for name in ("note_words", "signature_words", "reason_heading", "total_words", "subtotal_words", "attachment_words", "continuation_words") for w in recogniser.writing[name] if w}
     special_first |= set("（(一二三四五六七八九十第 \u3000\t\n")
     special_last = set("计表账)）:： \u3000\n")
     groups = {squeeze(label) for f in form.fields for labels in f.values.values() for label in labels}
+    if form.key.codes == "identifier":
+        special_last |= {g[-1] for g in groups if g}
     group: str | None = None
-    ended = False
+    ended = names_follow = False
     rows, add = grid.rows, table.rows.append
     sorted_to = looked_to = table.bottom + 1
     for index in range(table.bottom + 1, end):
@@ -77,7 +85,7 @@ def sort_rows(table: Table, form: Form, recogniser: Recogniser, end: int) -> lis
             continue
         if not ended and index >= looked_to and end - index > STRETCH:
             looked_to = index + STRETCH
-            if _all_ordinary(rows[index:looked_to], lead, special_first, special_last):
+            if _all_ordinary(rows[index:looked_to], first, lead, special_first, special_last):
                 sorted_to = looked_to
                 table.rows.extend(range(index, sorted_to))
                 continue
@@ -87,7 +95,7 @@ def sort_rows(table: Table, form: Form, recogniser: Recogniser, end: int) -> lis
         if not ended and (
             (type(value) is str and value and len(value) <= 24 and value[0] not in special_first and value[-1] not in special_last)
             or (type(value) is not str and value is not None)
-        ) and cells.count("") + 2 < len(cells):
+        ) and cells.count("") + 2 < len(cells) and (lead == first or not _begins_with(cells[first:lead], special_first)):
             add(index)
             continue
         within = [c for c in filled(cells) if first <= c <= last]
@@ -97,11 +105,16 @@ def sort_rows(table: Table, form: Form, recogniser: Recogniser, end: int) -> lis
             continue
         texts = [plain(cells[c]) for c in within]
         start = texts[0]
-        if any(recogniser.is_signature(t) for t in texts[:2]):
-            tail.extend(plain(cells[c]) for c in filled(cells))
-            ended = True
+        signed, names_follow = names_follow, False
+        if signed and sum(is_figure(cells[c]) for c in measured.intersection(within)) < 2:  # a telephone number at most
+            tail.extend(texts)
             continue
-        if recogniser.is_note(start):
+        record = not is_empty(value) and _is_record(cells, mapped.intersection(within), measured, len(mapped))
+        if not record and any(recogniser.is_signature(t) for t in texts[:2]):
+            tail.extend(plain(cells[c]) for c in filled(cells))
+            ended, names_follow = True, recogniser.are_signature_labels(texts)
+            continue
+        if not record and (recogniser.is_note(start) or recogniser.is_foot(texts)):
             tail.extend(texts)
             ended = True
             continue
@@ -112,8 +125,8 @@ def sort_rows(table: Table, form: Form, recogniser: Recogniser, end: int) -> lis
             grand = any(w in bare for w in totals) and named not in groups
             table.totals.append(Total(index, label, None if grand else named or group, len(table.rows), grand))
             continue
-        if form.key.codes == "identifier" and within[0] == lead and _is_group_line(start) and not any(ch.isascii() and ch.isalnum() for ch in start):
-            group = _GROUP_LABEL.sub("", squeeze(start)).strip(":")
+        if form.key.codes == "identifier" and within[0] == lead and (named := _group_line(start, groups)):
+            group = named
             if len(within) > 1:  # 一、广东省财政 with the figures of the group
                 table.totals.append(Total(index, start, group, len(table.rows), grand=False))
                 continue
@@ -121,7 +134,7 @@ def sort_rows(table: Table, form: Form, recogniser: Recogniser, end: int) -> lis
             tail.append(start)
             group = _GROUP_LABEL.sub("", squeeze(start)).strip(":") if not ended else group
             continue
-        if ended and len(within) <= 2:
+        if ended and len(within) <= 2 and not (within[0] == lead and any(is_figure(cells[c]) for c in measured.intersection(within)) and not _CONTACT.search(start)):
             tail.extend(texts)
             continue
         if not mapped.intersection(within):
@@ -131,12 +144,24 @@ def sort_rows(table: Table, form: Form, recogniser: Recogniser, end: int) -> lis
     return tail
 
 
-def _all_ordinary(rows: list[list[Any]], lead: int, special_first: set[str], special_last: set[str]) -> bool:
+def _is_record(cells: list[Any], own: set[int], measured: set[int], columns: int) -> bool:
+    """A row of figures, or one that fills most columns: 负责人履职不到位 in a free text before its key is no signature."""
+    return sum(is_figure(cells[c]) for c in own & measured) >= 2 or (len(own) >= 6 and len(own) * 3 >= columns * 2)
+
+
+def _begins_with(cells: list[Any], special_first: set[str]) -> bool:
+    """单位负责人： where the serial numbers stand, and the name below the keys."""
+    return any(type(c) is str and c and c[0] in special_first for c in cells)
+
+
+def _all_ordinary(rows: list[list[Any]], first: int, lead: int, special_first: set[str], special_last: set[str]) -> bool:
     """Whether all of these rows are ordinary: a key as text that looks like no label, and more than one or two cells filled."""
     if min(map(len, rows)) <= lead:
         return False
     keys = [r[lead] for r in rows]
     if set(map(type, keys)) != {str} or not all(keys) or max(map(len, keys)) > 24:
+        return False
+    if lead > first and any(_begins_with(r[first:lead], special_first) for r in rows):
         return False
     if not special_first.isdisjoint(k[0] for k in keys) or not special_last.isdisjoint(k[-1] for k in keys):
         return False
@@ -146,21 +171,34 @@ def _all_ordinary(rows: list[list[Any]], lead: int, special_first: set[str], spe
 def _notes_behind(table: Table, lead: int, mapped: set[int], form: Form) -> list[str]:
     """Remarks below the last row that no word marks as such (①含高新区): a text alone where a name could stand. Taken off the rows."""
     rows, notes = table.grid.rows, []
-    if form.key.codes not in (None, "identifier") or not any(len(mapped.intersection(filled(rows[r]))) > 1 for r in table.rows[:50]):
+    listed = form.key.codes not in (None, "identifier")
+    if not any(len(mapped.intersection(filled(rows[r]))) > 1 for r in table.rows[:50]):
         return notes
     while table.rows:
         cells = rows[table.rows[-1]]
-        if filled(cells) != [lead] or not isinstance(cells[lead], str) or not _REMARK.search(squeeze(cells[lead])):
+        only = filled(cells)
+        cell = cells[only[0]] if len(only) == 1 else None
+        remark = only == [lead] and isinstance(cell, str) and (_SENTENCE.search(cell.strip()) if listed else _REMARK.search(squeeze(cell)))
+        if not remark and not _is_day(cell):
             break
-        if cells[lead] and table.totals and table.totals[-1].row > table.rows[-1]:
+        if table.totals and table.totals[-1].row > table.rows[-1]:
             break
-        notes.append(plain(cells[lead]))
+        notes.append(plain(cell))
         table.rows.pop()
     return notes[::-1]
 
 
-def _is_group_line(text: str) -> bool:
-    return _GROUP_LABEL.match(squeeze(text)) is not None
+def _is_day(cell: Any) -> bool:
+    """The day of signing, alone in its row."""
+    return isinstance(cell, dt.date) or (isinstance(cell, str) and _DAY.fullmatch(squeeze(cell)) is not None)
+
+
+def _group_line(text: str, groups: set[str]) -> str | None:
+    """The group that 一、广东省财政 or (1)广东省财政 names where a number belongs; None for a number."""
+    key = squeeze(text)
+    if (named := _NUMBERED.sub("", _GROUP_LABEL.sub("", key)).strip(":")) in groups:
+        return named
+    return named if _GROUP_LABEL.match(key) and not any(ch.isascii() and ch.isalnum() for ch in text) else None
 
 
 def _total_label(cells: list[Any], within: list[int], lead: int, words: tuple[str, ...]) -> str | None:
