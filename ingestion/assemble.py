@@ -15,9 +15,10 @@ from ingestion.groups import Group, groups_of
 from ingestion.layout import Segment
 from ingestion.model import Block, ColumnSource, Finding, FormReading, Told, TotalRow, finding_in
 from ingestion.rates import Rates
-from ingestion.recognise import PERCENT, Recogniser
+from ingestion.recognise import Recogniser
 from ingestion.row_texts import keep_reasons_and_extras, keep_texts
-from ingestion.table_rows import Column
+from ingestion.table_rows import Column, Table
+from ingestion.units import RATES
 
 MEASURED = ("stock", "cumulative", "flow", "constant", "declared")
 
@@ -89,6 +90,7 @@ class Assembly:
         converted: dict[str, Converted] = {}
         lines = [t.unit or unit_line for t in group.tables]
         units: dict[str, str | None] = {}
+        system = self.recogniser.unit_system
         for f in sorted(self.form.fields, key=lambda f: f.type == "percent"):
             if f.name not in group.fields:
                 continue
@@ -99,14 +101,19 @@ class Assembly:
             if f.money:
                 heading = column.unit if column.unit in self.recogniser.money else None
                 units[f.name] = heading or line_unit or self.recogniser.unit_in(f.zh)
-                self._unclear(f, group, self.recogniser.unit_system.misplaced(f, column.levels, self.recogniser.money), cells)
+                wrong = system.misplaced(f, column.levels, self.recogniser.money)
+                if not wrong and not heading and not line_unit and line and (unread := system.unread(line)):
+                    wrong = f"没有注明金额单位，而单位栏注明的“{unread}”不是可以换算的金额单位"
+                self._unclear(f, group, wrong, cells)
             elif f.numeric and f.type != "percent":
-                units[f.name], wrong = self.recogniser.unit_system.settle(f, column.levels, line, self.form)
+                units[f.name], wrong = system.settle(f, column.levels, line, self.form)
                 self._unclear(f, group, wrong, cells)
             converted[f.name] = self.converter.column(f, cells[f.name], None if f.type == "percent" else units[f.name])
             if f.type == "percent":
-                units[f.name] = self._rates.scale(f, converted, column, group)
+                units[f.name] = self._rates.scale(f, converted, column, group, system.rate_in_line(line) if line else None)
         self._undecided_units(cells, converted, units)
+        for number, table in enumerate(group.tables):
+            self._units_within(table, lines[number])
         for f in self.form.fields:
             values = converted[f.name].values if f.name in converted else [None] * count
             self.reading.values[f.name] = self.reading.values[f.name] + values if start else values
@@ -135,10 +142,13 @@ class Assembly:
         """Give the cells of a column what is merged over them."""
         table, col = group.tables[number], column.col
         rows = table.grid.rows
-        if column.field is None or column.field.kind == "key":
+        if column.field is None:
             return
+        named = {t.row for t in table.totals if t.label == plain(table.grid.cell(t.row, col))}
         for (top, left), (bottom, right) in table.grid.merged:
             if not (left <= col <= right and bottom > top > table.bottom) or is_empty(rows[top][left]):
+                continue
+            if column.field.kind == "key" and top in named:  # 合计 over several lines names none of the rows
                 continue
             below = [i for i, r in enumerate(group.rows) if top < r[number] <= bottom and is_empty(cells[i])]
             if below and column.field.numeric:  # of all rows together, or of each? nobody can tell
@@ -178,8 +188,8 @@ class Assembly:
                 f = self.form.by_name[name]
                 if f.money:
                     source.factor = str(self.recogniser.money.get(units[name] or "", "1"))
-                elif f.type == "percent" and units[name] == PERCENT:
-                    source.factor = "0.01"
+                elif f.type == "percent":
+                    source.factor = str(RATES.get(units[name] or "", 1))
                 elif f.numeric:
                     source.factor = f"{self.recogniser.unit_system.factor(f, units[name]).normalize():f}"
 
@@ -194,6 +204,14 @@ class Assembly:
                     sheet=table.grid.name, member=table.grid.member, cell=a1(table.bottom + 1, column.col), value=column.heading,
                 )
             )  # fmt: skip
+
+    def _units_within(self, table: Table, line: str) -> None:
+        """单位：亩、元 between the rows: those below it may be in other units than those above."""
+        for row in table.unit_lines:
+            text, col = next((plain(c), i) for i, c in enumerate(table.grid.rows[row]) if not is_empty(c) and self.recogniser.is_unit_line(plain(c)))
+            if squeeze(text).strip("()").removeprefix("单位:") != squeeze(line).strip("()").removeprefix("单位:"):
+                message = f"“{text}”写在各行中间，无法判定上下各行分别是什么单位。请把单位写在表的上方，各行用同一单位填报。"
+                self._faults.append(self._finding("GEN-TYPE", message, sheet=table.grid.name, member=table.grid.member, cell=a1(row + 1, col), value=text))
 
     def _undecided_units(self, cells: dict[str, list[Any]], converted: dict[str, Converted], units: dict[str, str | None]) -> None:
         """Money of which neither cell nor heading nor 单位 line says what it is in: told once, never guessed."""

@@ -14,7 +14,7 @@ from ingestion.contracts import Field
 from ingestion.grid import FOOTNOTES, number_text, parts_of, plain, squeeze
 from ingestion.recognise import PERCENT, Recogniser
 from ingestion.reference import Codes
-from ingestion.units import POWERS
+from ingestion.units import POWERS, RATES
 from ingestion.weeks import full_date_in
 
 FEN = Decimal("0.01")
@@ -123,7 +123,7 @@ class Converter:
             factor = Decimal(self.recogniser.money.get(unit or "元", "1")) if field.money else self.recogniser.unit_system.factor(field, unit)
             return lambda cell: self._number(cell, field, factor, whole=False)
         if field.type == "percent":
-            return lambda cell: self._percent(cell, field, Decimal("0.01") if unit == PERCENT else Decimal(1))
+            return lambda cell: self._percent(cell, field, RATES.get(unit or "", Decimal(1)))
         if field.type == "date":
             return self._date
         if field.type == "boolean":

@@ -8,11 +8,12 @@ from typing import Any
 
 from ingestion.contracts import Contracts, Field, Form
 from ingestion.grid import is_empty, plain, squeeze
-from ingestion.units import Units
+from ingestion.units import RATES, Units
 from ingestion.weeks import TitleBlock
 
 PERCENT = "%"
 _BRACKET = re.compile(r"\((?:单位:)?([^()]{0,12})\)$")
+_BEHIND = re.compile(r"\(([^()]*)\)$")
 _OTHER_BRACKETS = str.maketrans("[]【】〔〕{}", "()()()()")
 _MONEY_BEHIND = re.compile(r"(?<![十百千万美港欧日])(亿元|万元|千元|元)$")
 _WHICH = re.compile(r"^(?:其中[:,、]?|#)")
@@ -57,7 +58,7 @@ class FormHeadings:
         text = _FOREIGN.sub("", text.translate(_OTHER_BRACKETS).rstrip("*"))
         while (found := _BRACKET.search(text)) and (found.group(1) in self._units or not found.group(1)):
             text = text[: found.start()]
-        return text[:-1] if text.endswith(PERCENT) and len(text) > 1 else text
+        return text[:-1] if text.endswith(tuple(RATES)) and len(text) > 1 else text
 
     def find(self, text: str) -> Field | None:
         key = squeeze(text)
@@ -122,8 +123,8 @@ class Recogniser:
         self.contracts = contracts
         self.writing = contracts.writing
         self.money = dict(self.writing["money_units"])
-        self.unit_system = Units(self.writing)
-        units = {*self.unit_system.words, *self.unit_system.scaled_words, *self.money, PERCENT}
+        self.unit_system = Units(self.writing, (f.unit for form in contracts.forms for f in form.fields if f.numeric and f.unit and not f.money))
+        units = {*self.unit_system.words, *self.unit_system.scaled_words, *self.money, *RATES}
         for form in contracts.forms:
             for f in form.fields:
                 if f.unit and any(c >= "\u4e00" for c in f.unit):
@@ -168,14 +169,14 @@ class Recogniser:
         return [t for t in block.texts if self.title_in(t)]
 
     def unit_in(self, text: str) -> str | None:
-        """The money unit or % that a heading names in brackets or at its end."""
+        """The money unit, % or ‰ that a heading names in brackets or at its end."""
         key = squeeze(text).translate(_OTHER_BRACKETS)
         for inner in re.findall(r"\(([^()]*)\)", key):
             for token in re.split("[,、;/:]", inner):
-                if token in self.money or token == PERCENT:
+                if token in self.money or token in RATES:
                     return token
-        if key.endswith(PERCENT):
-            return PERCENT
+        if key.endswith(tuple(RATES)):
+            return key[-1]
         behind = _MONEY_BEHIND.search(key)
         return behind.group(1) if behind and behind.group(1) in self.money else None
 
@@ -234,9 +235,23 @@ class Recogniser:
                     self._note_pair(block, label, following)
                     if not label and value != item:
                         block.texts.append(value)
-                if not labelled and not self.is_note(item):
+                if labelled or self.is_note(item):
+                    continue
+                if self.unit_system.is_line(item):  # （万吨） alone is a 单位 line as well
+                    block.unit = block.unit or item.strip()
+                else:
                     block.texts.append(item.strip())
+        for title in self.titles_of(block):  # 主要农产品产量（万吨）
+            if not block.unit and (behind := _BEHIND.search(squeeze(title))) and self.unit_system.is_line(behind.group(1)):
+                block.unit = behind.group(1)
         return block
+
+    def is_unit_line(self, text: str) -> bool:
+        """单位：亩, （万吨）: said of a table, and no row of it; but 单位：甲县统计局 is a signature."""
+        key = squeeze(text)
+        if (label := self._labels["unit"].match(key)) and key[label.end() :]:
+            return self.unit_system.is_line(key[label.end() :]) or self.unit_system.unread(key[label.end() :]) is not None
+        return key.startswith("(") and key.endswith(")") and self.unit_system.is_line(key)
 
     def _items(self, cell: Any) -> list[Any]:
         """A cell of a title block; what stands far apart in one with labels is as good as in several cells."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bisect
 import re
 from dataclasses import dataclass, field
 from typing import Any
@@ -11,7 +12,7 @@ from ingestion.grid import Grid, filled, is_empty, plain, squeeze
 from ingestion.headings import STRETCH
 from ingestion.recognise import Recogniser
 
-_REMARK = re.compile(r"^[*#]|^\d{1,2}[)、.．]|[:,。;，；：]|^.{16,}")
+_REMARK = re.compile(r"^[*#]|^(?:\d{1,2}|[A-Za-z])[)、.．]|[:,。;，；：]|^.{16,}")
 _PAGE_MARK = re.compile(r"^第\d+页|共\d+页|[转续接][上下]页|^-\d{1,3}-$")
 _GROUP_LABEL = re.compile(r"^(?:[（(]?[一二三四五六七八九十]+[)）]?[、.．]|第[一二三四五六七八九十]+[部类])")
 
@@ -45,6 +46,7 @@ class Table:
     rows: list[int] = field(default_factory=list)  # data rows, 0-based
     totals: list[Total] = field(default_factory=list)
     unit: str = ""  # its own 单位 line, where it has one
+    unit_lines: list[int] = field(default_factory=list)  # rows below the headings that speak of units, 0-based
     doubles: dict[str, list[Column]] = field(default_factory=dict)  # field → columns that name it equally well
 
     def column_of(self, name: str) -> Column | None:
@@ -117,6 +119,9 @@ def sort_rows(table: Table, form: Form, recogniser: Recogniser, end: int) -> lis
             if len(within) > 1:  # 一、广东省财政 with the figures of the group
                 table.totals.append(Total(index, start, group, len(table.rows), grand=False))
                 continue
+        if len(within) <= 2 and not ended and any(map(recogniser.is_unit_line, texts)):
+            table.unit_lines.append(index)
+            continue
         if len(within) == 1 and _is_lone_text(cells[within[0]], within[0] == key, form, recogniser):
             tail.append(start)
             group = _GROUP_LABEL.sub("", squeeze(start)).strip(":") if not ended else group
@@ -128,7 +133,31 @@ def sort_rows(table: Table, form: Form, recogniser: Recogniser, end: int) -> lis
             continue
         add(index)
     tail += _notes_behind(table, lead, mapped, form)
+    _totals_in_further_keys(table, form, lead, frozenset(totals + subtotals))
     return tail
+
+
+def _totals_in_further_keys(table: Table, form: Form, lead: int, words: frozenset[str]) -> None:
+    """甲县 | 小计 | 3: a total whose word stands in another column than the first of the key. Taken off the rows."""
+    names = form.identity or [f.name for f in form.fields if f.type in ("text", "code")]
+    columns = [
+        c.col for c in table.columns
+        if c.field is not None and c.field.name in names and c.field is not form.key and words.isdisjoint(squeeze(w) for labels in c.field.values.values() for w in labels)
+    ]  # fmt: skip
+    rows, last = table.grid.rows, frozenset(w[-1] for w in words)
+    found = {}
+    for col in columns:
+        for r in table.rows:
+            cell = rows[r][col]
+            if type(cell) is str and cell and cell.strip()[-1:] in last and squeeze(cell).strip(":") in words:
+                found[r] = plain(cell)
+    if not found:
+        return
+    table.rows = [r for r in table.rows if r not in found]
+    table.totals += [Total(r, label, plain(table.grid.cell(r, lead)) or None, 0, grand=False) for r, label in found.items()]
+    table.totals.sort(key=lambda t: t.row)
+    for total in table.totals:
+        total.after = bisect.bisect(table.rows, total.row)
 
 
 def _all_ordinary(rows: list[list[Any]], lead: int, special_first: set[str], special_last: set[str]) -> bool:

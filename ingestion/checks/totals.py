@@ -9,6 +9,7 @@ from decimal import Decimal
 from ingestion.checks.keys import missing, repeated
 from ingestion.checks.subject import HALF_A_FEN, Subject
 from ingestion.contracts import Field, Rule, contracts
+from ingestion.grid import squeeze
 from ingestion.model import TotalRow
 
 _ADDITIVE = ("stock", "cumulative", "constant", "flow")
@@ -76,7 +77,8 @@ def _rows_of_subtotal(subject: Subject, rule: Rule, total: TotalRow, subtotals: 
     above, below = _rows_before(subject, total, subtotals), _rows_after(subject, total, subtotals)
     by_place = [below, above] if min(t.after_row for t in subtotals) == 0 else [above, below]
     if field is None:
-        return [rows for rows in by_place[:1] if rows]
+        named = [i for i, key in enumerate(subject.keys) if total.group and squeeze(str(key)) == squeeze(total.group)]  # 甲县 | 小计
+        return [rows for rows in ([named] if named else by_place[:1]) if rows]
     group = subject.column(field.name)
     of_one_group = [rows for rows in by_place if rows and len({group[i] for i in rows} - {None}) == 1]
     code = _group_code(field, total)

@@ -142,3 +142,122 @@ def only_or_refusal(tmp_path, known, rows):
 def test_a_continued_table(tmp_path, known):
     rows = [["地区", "粮食", "甘蔗"], ["甲镇", 1, 2], ["续表", "", ""], ["地区", "粮食", "甘蔗"], ["乙镇", 3, 4], ["总计", 4, 6]]
     assert loaded_or_told(only_form(tmp_path, known, "主要农产品产量", "吨", rows), "grain", [1, 3])
+
+
+# ---------------------------------------------------------------- what the 单位 line says
+
+
+def read_by(tmp_path, properties, unit, rows, merges=(), title="分县主要指标"):
+    return only_form(tmp_path, contracts_of(tmp_path, title, properties), title, unit, rows, merges)
+
+
+TWO_COUNTIES = [["甲县", 1.25, 6], ["乙县", 1.5, 5]]
+
+
+@pytest.mark.parametrize(
+    ("own", "line", "true"),
+    [
+        ("公斤/公顷", "公斤/公顷、吨", ["1.25", "1.5"]),
+        ("公斤/公顷", "公斤/亩、吨", None),
+        ("万美元", "亿美元、吨", ["12500", "15000"]),
+        ("万元", "万美元、吨", None),
+        ("张", "万张、吨", ["12500", "15000"]),
+        ("万吨标准煤", "吨标准煤、吨", ["0.000125", "0.00015"]),
+        ("公顷", "万担、吨", None),
+        ("公顷", "10000 mu, tons", None),
+        ("万元", "10000 yuan, tons", None),
+        ("公顷", "千公顷　吨", ["1250", "1500"]),
+        ("公顷", "千 公 顷、吨", ["1250", "1500"]),
+        ("万元", "人民币亿元、吨", ["12500", "15000"]),
+        ("‰", "‰、吨", ["1.25", "1.5"]),
+        ("‰", "%、吨", None),
+        ("%", "%、吨", ["0.0125", "0.015"]),
+        ("%", "‰、吨", ["0.00125", "0.0015"]),
+        ("CNY", "万美元、吨", None),
+        ("公顷", "右江区统计局", ["1.25", "1.5"]),
+    ],
+)
+def test_a_unit_line_is_understood_or_told(tmp_path, own, line, true):
+    form = read_by(tmp_path, [REGION, column("value", "某指标", unit=own), column("weight", "重量", unit="吨")], line, [["地区", "某指标", "重量"], *TWO_COUNTIES])
+    assert form.acceptable is (true is not None)
+    assert loaded_or_told(form, "value", [Decimal(t) for t in true or ()]) is form.acceptable
+
+
+@pytest.mark.parametrize(
+    ("own", "heading", "true"),
+    [
+        ("‰", "出生率（‰）", ["1.25", "1.5"]), ("‰", "出生率（%）", None), ("%", "出生率（‰）", ["0.00125", "0.0015"]),
+        ("万美元", "出生率（亿美元）", ["12500", "15000"]), ("万千瓦", "出生率（千瓦）", ["0.000125", "0.00015"]), ("张", "出生率（万张）", ["12500", "15000"]),
+    ],
+)  # fmt: skip
+def test_a_unit_of_the_contract_is_known_in_headings(tmp_path, own, heading, true):
+    form = read_by(tmp_path, [REGION, column("rate", "出生率", unit=own), column("weight", "重量", unit="吨")], "吨", [["地区", heading, "重量"], *TWO_COUNTIES])
+    assert form.acceptable is (true is not None)
+    loaded_or_told(form, "rate", [Decimal(t) for t in true or ()])
+
+
+def test_per_mille_in_the_contracts_heading(tmp_path):
+    form = read_by(tmp_path, [REGION, column("rate", "自然增长率（‰）"), column("people", "人口", unit="人")], "人", [["地区", "自然增长率（‰）", "人口"], ["甲县", -1.5, 6], ["乙县", 2, 5]])
+    assert form.acceptable and loaded_or_told(form, "rate", [Decimal("-1.5"), 2])
+
+
+@pytest.mark.parametrize(("title", "head"), [("分县主要指标", "（千公顷、吨）"), ("分县主要指标", "千公顷、吨"), ("分县主要指标（千公顷）", "")])
+def test_units_above_the_table_without_the_word(tmp_path, title, head):
+    known = contracts_of(tmp_path, "分县主要指标", [REGION, column("area", "面积", unit="公顷"), column("weight", "重量（吨）", unit="吨")])
+    book = openpyxl.Workbook()
+    for row in [[title], ["填报单位：右江区", "截至日期：2020年6月14日", head], ["地区", "面积", "重量（吨）"], *TWO_COUNTIES]:
+        book.active.append(row)
+    book.save(tmp_path / "表.xlsx")
+    (form,) = read_file(tmp_path / "表.xlsx", received_at=RECEIVED, contracts=known).forms
+    assert form.acceptable and form.values["area"] == [1250, 1500] and form.values["weight"] == [6, 5]
+
+
+@pytest.mark.parametrize("line", [["单位：亩、元", "", ""], ["", "", "（万吨）"], ["", "单位：万担", ""]])
+def test_another_unit_half_way_down_is_no_row(tmp_path, known, line):
+    rows = [["地区", "粮食", "甘蔗"], ["甲镇", 1, 2], line, ["乙镇", 3, 4]]
+    form = only_form(tmp_path, known, "主要农产品产量", "吨", rows)
+    assert not form.acceptable and [(f.rule_id, f.cell) for f in form.findings] == [("GEN-TYPE", f"{'ABC'[[bool(c) for c in line].index(True)]}5")]
+    assert only_form(tmp_path, known, "主要农产品产量", "吨", [*rows[:2], ["", "", "单位：吨"], rows[3]]).acceptable
+
+
+# ---------------------------------------------------------------- rows that are none, and rows of several keys
+
+CROPS = [REGION, column("crop", "作物", "string", primaryKey=True), column("output", "产量", unit="吨")]
+
+
+@pytest.mark.parametrize("first", [True, False])
+@pytest.mark.parametrize("keys", [True, False])
+def test_a_subtotal_in_the_second_column_of_the_key(tmp_path, first, keys):
+    properties = CROPS if keys else [p | {"primaryKey": False} for p in CROPS]
+    rows = []
+    for county, one, two in (("甲县", 1, 2), ("乙县", 3, 4)):
+        part, whole = [[county, "稻谷", one], [county, "玉米", two]], [county, "小 计", one + two]
+        rows += [whole, *part] if first else [*part, whole]
+    form = read_by(tmp_path, properties, "吨", [["地区", "作物", "产量"], *rows, ["合计", "", 10]])
+    assert form.acceptable and loaded_or_told(form, "output", [1, 2, 3, 4])
+    wrong = [[*r[:2], 9 if r[1] == "小 计" else r[2]] for r in rows]
+    (tmp_path / "2").mkdir()
+    form = read_by(tmp_path / "2", properties, "吨", [["地区", "作物", "产量"], *wrong])
+    assert {f.rule_id for f in form.findings} == {"T1-TOTAL"}
+
+
+def test_a_county_merged_over_its_crops(tmp_path):
+    rows = [["地区", "作物", "产量"], ["甲县", "小计", 3], ["", "稻谷", 1], ["", "玉米", 2], ["乙县", "稻谷", 3], ["", "玉米", 4]]
+    form = read_by(tmp_path, CROPS, "吨", rows, ["A4:A6", "A7:A8"])
+    assert form.acceptable and loaded_or_told(form, "output", [1, 2, 3, 4]) and form.values["region"] == ["甲县", "甲县", "乙县", "乙县"]
+
+
+def test_a_total_merged_over_several_lines_names_none_of_the_rows(tmp_path):
+    rows = [["地区", "作物", "产量"], ["合计", "稻谷", 4], ["", "玉米", 6], ["甲县", "稻谷", 4], ["", "玉米", 6]]
+    assert not read_by(tmp_path, CROPS, "吨", rows, ["A4:A5", "A6:A7"]).acceptable
+
+
+def test_notes_by_letters_below_the_rows(tmp_path, known):
+    rows = [["地区", "年末总人口", "乡村人口"], ["甲镇 a）", 10, 10], ["本表数据由统计局提供。"], ["a）含流动人口"]]
+    form = only_form(tmp_path, known, "人口主要指标", "人", rows)
+    assert form.acceptable and loaded_or_told(form, "population", [10])
+
+
+def test_what_goes_up_and_down_may_be_negative(tmp_path):
+    form = read_by(tmp_path, [REGION, column("change", "价格涨跌幅", unit="%")], None, [["地区", "价格涨跌幅（%）"], ["甲县", -1.5], ["乙县", 2]])
+    assert form.acceptable and loaded_or_told(form, "change", [Decimal("-0.015"), Decimal("0.02")])
