@@ -21,6 +21,7 @@ _FAR_APART = re.compile(r"(?<![年月至到~—-])[ \u3000\t]{2,}(?![年月日�
 _COUNTY_LIKE = re.compile(r"[\u4e00-\u9fff]{2,}[县区市]$")
 _BARE_YEAR = re.compile(r"(?:19|20)\d\d")
 _FOREIGN = re.compile(r"(?<=[\u4e00-\u9fff)])[A-Za-z]{3}[A-Za-z()&.,'/-]*$")  # 总人口 Total Population
+_IN_FOREIGN = re.compile(r"(?=.*[a-z]{2})[A-Za-z(][A-Za-z()&.,'/#%-]{2,}")  # Population, on a line of its own
 _OF_ALL = frozenset(("合计", "小计", "总计", "总数", "合计数", "计", "本期", "本年", "绝对数", "绝对值"))
 _GENERAL_PARENT = re.compile("(?:情况|规模|进展|指标|数)$")
 
@@ -31,6 +32,17 @@ def _any_of(words: list[str]) -> str:
 
 
 # Headings
+
+
+def is_foreign(text: str) -> bool:
+    """Nothing but a foreign name, as it stands below the Chinese one. With figures in it (1000 tons) it says more than a name."""
+    return _IN_FOREIGN.fullmatch(squeeze(text)) is not None
+
+
+def as_heading(cell: Any) -> str:
+    """What a cell says as a heading: a year in full, the Chinese name without the foreign one behind it."""
+    key = squeeze(plain(cell))
+    return f"{key}年" if _BARE_YEAR.fullmatch(key) else _FOREIGN.sub("", key)
 
 
 class FormHeadings:
@@ -44,8 +56,9 @@ class FormHeadings:
         for level, reading in enumerate((lambda t: t, self.bare, lambda t: _WHICH.sub("", self.bare(t)))):
             taken: dict[str, set[str]] = {}
             for f in form.fields:
-                for text in (f.zh, *f.aliases):
-                    key = reading(squeeze(text))
+                texts = [squeeze(t) for t in (f.zh, *f.aliases)]
+                for text in (*texts, *(f"{t}年" for t in texts if _BARE_YEAR.fullmatch(t))):
+                    key = reading(text)
                     taken.setdefault(key, set()).add(f.name)
                     self._levels[level].setdefault(key, f)
             if level:
@@ -76,9 +89,12 @@ class FormHeadings:
 
     def match(self, levels: list[str]) -> Field | None:
         """The field of a column whose headings, from the top down, are these."""
+        levels = [t for t in levels if not is_foreign(t) or self.find(t)] or levels
         if not levels:
             return None
         found = self._match(levels)
+        if found is None and (spoken := [f"{t}年" if _BARE_YEAR.fullmatch(squeeze(t)) else t for t in levels]) != levels:
+            found = self._match(spoken)
         if found is None or not any(w in squeeze(t) for t in levels[:-1] for w in self._other_periods):
             return found
         above = "".join(map(squeeze, levels[:-1]))
@@ -157,6 +173,8 @@ class Recogniser:
     def _is_heading(self, text: str) -> bool:
         key = squeeze(text)
         bare = next(iter(self._headings.values())).bare(key)
+        if _BARE_YEAR.fullmatch(key) and f"{key}年" in self.known_words:
+            return True
         return key in self.known_words or bare in self.known_words or _WHICH.sub("", bare) in self.known_words
 
     def title_in(self, text: str) -> str | None:

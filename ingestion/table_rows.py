@@ -70,6 +70,9 @@ def sort_rows(table: Table, form: Form, recogniser: Recogniser, end: int) -> lis
     special_first |= set("（(一二三四五六七八九十第 \u3000\t\n")
     special_last = set("计表账)）:： \u3000\n")
     groups = {squeeze(label) for f in form.fields for labels in f.values.values() for label in labels}
+    whole = _words_of_the_whole(table, form, recogniser) - groups
+    if whole:
+        special_first |= {"全"}
     group: str | None = None
     ended = False
     rows, add = grid.rows, table.rows.append
@@ -108,6 +111,9 @@ def sort_rows(table: Table, form: Form, recogniser: Recogniser, end: int) -> lis
             ended = True
             continue
         label = _total_label(cells, within, lead, totals + subtotals)
+        if label is None and whole and isinstance(value, str) and squeeze(value) in whole:
+            table.totals.append(Total(index, plain(value), None, len(table.rows), grand=True))
+            continue
         if label is not None:
             bare = squeeze(label)
             named = re.sub("|".join(map(re.escape, totals + subtotals)), "", bare).strip(":、()")
@@ -135,6 +141,13 @@ def sort_rows(table: Table, form: Form, recogniser: Recogniser, end: int) -> lis
     tail += _notes_behind(table, lead, mapped, form)
     _totals_in_further_keys(table, form, lead, frozenset(totals + subtotals))
     return tail
+
+
+def _words_of_the_whole(table: Table, form: Form, recogniser: Recogniser) -> frozenset[str]:
+    """全国, 全省: totals, where a column adds up and every total is held against its rows. Over averages and rates it is a row like others."""
+    checked = any(r.definition.get("printed") for r in form.rules_of("total"))
+    adds_up = any(c.field is not None and c.field.adds_up for c in table.columns)
+    return frozenset(map(squeeze, recogniser.writing["whole_words"])) if checked and adds_up else frozenset()
 
 
 def _totals_in_further_keys(table: Table, form: Form, lead: int, words: frozenset[str]) -> None:

@@ -12,8 +12,6 @@ from ingestion.contracts import Field, Rule, contracts
 from ingestion.grid import squeeze
 from ingestion.model import TotalRow
 
-_ADDITIVE = ("stock", "cumulative", "constant", "flow")
-
 
 def check_totals(subject: Subject, rule: Rule) -> None:
     """One finding for each column of a total that differs from its rows.
@@ -44,7 +42,7 @@ def check_unmarked_total(subject: Subject, rule: Rule) -> None:
     key = subject.form.key
     if not rule.definition.get("printed") or key.values or key.codes not in (None, "identifier") or subject.rows < 4:
         return
-    columns = [subject.column(f.name) for f in subject.form.fields if f.type in ("integer", "decimal") and f.kind in _ADDITIVE]
+    columns = [subject.column(f.name) for f in subject.form.fields if f.adds_up]
     columns = [c for c in columns if None not in c and any(c)]
     if not columns:
         return
@@ -111,7 +109,7 @@ def _compare(
     compared = 0
     for field in subject.form.fields:
         given = total.values.get(field.name)
-        if field.type not in ("integer", "decimal") or field.kind not in _ADDITIVE or given is None or field.name in total.unreadable:
+        if not field.adds_up or given is None or field.name in total.unreadable:
             continue
         sums = [_sum(subject, field, rows) for rows in readings]
         if not sums or sums[0] is None:

@@ -261,3 +261,61 @@ def test_notes_by_letters_below_the_rows(tmp_path, known):
 def test_what_goes_up_and_down_may_be_negative(tmp_path):
     form = read_by(tmp_path, [REGION, column("change", "价格涨跌幅", unit="%")], None, [["地区", "价格涨跌幅（%）"], ["甲县", -1.5], ["乙县", 2]])
     assert form.acceptable and loaded_or_told(form, "change", [Decimal("-0.015"), Decimal("0.02")])
+
+
+# ---------------------------------------------------------------- headings: years, foreign names, the whole country first
+
+
+@pytest.mark.parametrize(("first", "second"), [("2018", "2019"), (2018, 2019), ("2018年", "2019年")])
+@pytest.mark.parametrize(("one", "two"), [("2018年", "2019年"), ("2018", "2019")])
+def test_years_alone_as_headings(tmp_path, first, second, one, two):
+    form = read_by(tmp_path, [REGION, column("a", one, unit="吨"), column("b", two, unit="吨")], "万吨", [["地区", first, second], ["合计", 3, 7], ["甲县", 1, 3], ["乙县", 2, 4]])
+    assert form.acceptable and loaded_or_told(form, "a", [10000, 20000]) and loaded_or_told(form, "b", [30000, 40000])
+
+
+@pytest.mark.parametrize(("first", "second"), [("2018", "2019"), (2018, 2019), ("2018年", "2019年")])
+@pytest.mark.parametrize("above", [True, False])
+def test_years_and_products_in_two_levels(tmp_path, first, second, above):
+    properties = [REGION] + [column(f"{p}_{y}", f"{y}年{zh}", unit="吨") for zh, p in (("粮食产量", "grain"), ("油料产量", "oil")) for y in (2018, 2019)]
+    years, goods = [first, second], ["粮食产量", "油料产量"]
+    upper, lower = (years, goods) if above else (goods, years)
+    rows = [["地区", upper[0], "", upper[1], ""], ["", *lower, *lower], ["甲县", 1, 2, 3, 4], ["乙县", 2018, 2019, 7, 8]]
+    form = read_by(tmp_path, properties, "吨", rows, ["A3:A4", "B3:C3", "D3:E3"])
+    order = ["grain_2018", "oil_2018", "grain_2019", "oil_2019"] if above else ["grain_2018", "grain_2019", "oil_2018", "oil_2019"]
+    assert form.acceptable and [form.values[n] for n in order] == [[1, 2018], [2, 2019], [3, 7], [4, 8]]
+
+
+def test_foreign_names_below_the_headings(tmp_path, known):
+    rows = [["地区", "粮食", "甘蔗"], ["Region", "Grain", "Sugar-cane (tons)"], ["总计", 4, 6], ["甲镇", 1, 2], ["乙镇", 3, 4]]
+    form = only_form(tmp_path, known, "主要农产品产量", "吨", rows)
+    assert form.acceptable and loaded_or_told(form, "grain", [1, 3])
+    told = only_form(tmp_path, known, "主要农产品产量", "吨", [rows[0], ["Region", "Grain (kg)", "Sugar-cane"], *rows[2:]])
+    assert not told.acceptable  # 公斤 into 吨
+    assert not only_form(tmp_path, known, "主要农产品产量", "吨", [rows[0], ["Region", "Grain", "Sugar (1000 tons)"], *rows[2:]]).acceptable
+
+
+def test_foreign_names_among_three_levels(tmp_path):
+    properties = [REGION, column("total", "总人口", unit="人"), column("urban", "城镇人口数", unit="人"), column("share", "城镇比重", unit="%")]
+    rows = [["地　区", "总人口", "按城乡分", ""], ["Region", "Total", "城镇 Urban", ""], ["", "", "人口数", "比重(%)"], ["合计", 300, 200, 66.67], ["甲县", 100, 80, 80], ["乙县", 200, 120, 60]]
+    form = read_by(tmp_path, properties, "万人", rows, ["C3:D3", "C4:D4"])
+    assert form.acceptable and loaded_or_told(form, "urban", [800000, 1200000]) and loaded_or_told(form, "share", [Decimal("0.8"), Decimal("0.6")])
+
+
+def test_rows_in_a_foreign_language_are_no_headings(tmp_path):
+    properties = [column("name", "姓名", "string", primaryKey=True), column("language", "语种", "string"), column("lessons", "课时", required=False)]
+    form = read_by(tmp_path, properties, None, [["姓名", "语种", "课时"], ["Tom", "English", ""], ["Ann", "French", 5]])
+    assert form.acceptable and form.values["name"] == ["Tom", "Ann"] and form.values["lessons"] == [None, 5]
+
+
+@pytest.mark.parametrize("whole", ["全 国", "全省", "全区", "全　市", "全县"])
+def test_the_whole_before_its_parts_is_a_total(tmp_path, known, whole):
+    rows = [["地区", "年末总人口", "乡村人口"], [whole, 60, 40], ["甲镇", 10, 10], ["乙镇", 20, 10], ["丙乡", 30, 20]]
+    form = only_form(tmp_path, known, "人口主要指标", "人", rows)
+    assert form.acceptable and loaded_or_told(form, "population", [10, 20, 30])
+    rows[1][1] = 61
+    assert {f.rule_id for f in only_form(tmp_path, known, "人口主要指标", "人", rows).findings} == {"T1-TOTAL"}
+
+
+def test_the_whole_of_what_does_not_add_up_is_a_row(tmp_path):
+    form = read_by(tmp_path, [REGION, column("rate", "城镇化率", unit="%")], None, [["地区", "城镇化率（%）"], ["全国", 60], ["甲省", 50], ["乙省", 70]])
+    assert form.acceptable and loaded_or_told(form, "rate", [Decimal("0.6"), Decimal("0.5"), Decimal("0.7")])
