@@ -102,8 +102,7 @@ class Assembly:
                 heading = column.unit if column.unit in self.recogniser.money else None
                 units[f.name] = heading or line_unit or self.recogniser.unit_in(f.zh)
                 wrong = system.misplaced(f, column.levels, self.recogniser.money)
-                if not wrong and not heading and not line_unit and line and (unread := system.unread(line)):
-                    wrong = f"没有注明金额单位，而单位栏注明的“{unread}”不是可以换算的金额单位"
+                wrong = wrong or (system.money_in_line(line, self.recogniser.money) if line and not heading else None)
                 self._unclear(f, group, wrong, cells)
             elif f.numeric and f.type != "percent":
                 units[f.name], wrong = system.settle(f, column.levels, line, self.form)
@@ -113,7 +112,7 @@ class Assembly:
                 units[f.name] = self._rates.scale(f, converted, column, group, system.rate_in_line(line) if line else None)
         self._undecided_units(cells, converted, units)
         for number, table in enumerate(group.tables):
-            self._units_within(table, lines[number])
+            self._lines_within(table, lines[number])
         for f in self.form.fields:
             values = converted[f.name].values if f.name in converted else [None] * count
             self.reading.values[f.name] = self.reading.values[f.name] + values if start else values
@@ -145,22 +144,26 @@ class Assembly:
         if column.field is None:
             return
         named = {t.row for t in table.totals if t.label == plain(table.grid.cell(t.row, col))}
+        beside = {c.col for c in table.columns if c.field is not None and c.field.numeric} - {col}
         for (top, left), (bottom, right) in table.grid.merged:
+            if column.field.numeric and left == col < right and top > table.bottom and beside.intersection(range(left, right + 1)) and not is_empty(rows[top][left]):
+                if any(r[number] == top for r in group.rows):  # the sum of two columns, or both?
+                    self._faults.append(self._merged_figure(table, top, left, column.field, "列", plain(rows[top][left])))
+                continue
             if not (left <= col <= right and bottom > top > table.bottom) or is_empty(rows[top][left]):
                 continue
             if column.field.kind == "key" and top in named:  # 合计 over several lines names none of the rows
                 continue
             below = [i for i, r in enumerate(group.rows) if top < r[number] <= bottom and is_empty(cells[i])]
             if below and column.field.numeric:  # of all rows together, or of each? nobody can tell
-                text = f"“{column.field.zh}”有一格合并了几行，无法判定是各行之和还是各行都是此数。请取消合并，逐行填写。"
-                self._faults.append(
-                    self._finding(
-                        "GEN-TYPE", text, sheet=table.grid.name, member=table.grid.member, cell=a1(top + 1, left), field=column.field.name, value=plain(rows[top][left])
-                    )
-                )  # fmt: skip
+                self._faults.append(self._merged_figure(table, top, left, column.field, "行", plain(rows[top][left])))
                 continue
             for i in below:  # one text or date merged over several rows holds for each
                 cells[i] = rows[top][left]
+
+    def _merged_figure(self, table: Table, row: int, col: int, f: Field, what: str, value: str) -> Finding:
+        text = f"“{f.zh}”有一格合并了几{what}，无法判定是各{what}之和还是各{what}都是此数。请取消合并，逐{what}填写。"
+        return self._finding("GEN-TYPE", text, sheet=table.grid.name, member=table.grid.member, cell=a1(row + 1, col), field=f.name, value=value)
 
     def _blocks(self, group: Group) -> list[int]:
         """Block number of each row. Rows whose parts stand at other distances from each other are of other blocks."""
@@ -205,8 +208,12 @@ class Assembly:
                 )
             )  # fmt: skip
 
-    def _units_within(self, table: Table, line: str) -> None:
-        """单位：亩、元 between the rows: those below it may be in other units than those above."""
+    def _lines_within(self, table: Table, line: str) -> None:
+        """单位：亩、元 or 2019年 between the rows: those below it may be in other units than those above, or of another year."""
+        for row in table.year_lines:
+            text, col = next((plain(c), i) for i, c in enumerate(table.grid.rows[row]) if not is_empty(c))
+            message = f"“{text}”写在各行中间，其下各行属于哪一时期，本表没有一列可以填报。请每个时期单独成表。"
+            self._faults.append(self._finding("GEN-VALUE", message, sheet=table.grid.name, member=table.grid.member, cell=a1(row + 1, col), value=text))
         for row in table.unit_lines:
             text, col = next((plain(c), i) for i, c in enumerate(table.grid.rows[row]) if not is_empty(c) and self.recogniser.is_unit_line(plain(c)))
             if squeeze(text).strip("()").removeprefix("单位:") != squeeze(line).strip("()").removeprefix("单位:"):

@@ -233,6 +233,9 @@ class Converter:
                 key, factor = key[:-1], Decimal("0.01")
             elif key.endswith("‰"):
                 key, factor = key[:-1], Decimal("0.001")
+            if bracketed := _BRACKETED.fullmatch(key):
+                key = "-" + bracketed.group(1)
+            key = key.replace("−", "-")
             if _NUMBER.fullmatch(key):
                 number = Decimal(key.replace(",", ""))
         if number is None:

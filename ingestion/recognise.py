@@ -8,13 +8,12 @@ from typing import Any
 
 from ingestion.contracts import Contracts, Field, Form
 from ingestion.grid import is_empty, plain, squeeze
-from ingestion.units import RATES, Units
+from ingestion.units import OTHER_BRACKETS, RATES, Units
 from ingestion.weeks import TitleBlock
 
 PERCENT = "%"
 _BRACKET = re.compile(r"\((?:单位:)?([^()]{0,12})\)$")
 _BEHIND = re.compile(r"\(([^()]*)\)$")
-_OTHER_BRACKETS = str.maketrans("[]【】〔〕{}", "()()()()")
 _MONEY_BEHIND = re.compile(r"(?<![十百千万美港欧日])(亿元|万元|千元|元)$")
 _WHICH = re.compile(r"^(?:其中[:,、]?|#)")
 _FAR_APART = re.compile(r"(?<![年月至到~—-])[ \u3000\t]{2,}(?![年月日至到~—-])")  # but not within 2020年  6月  14日
@@ -68,7 +67,7 @@ class FormHeadings:
 
     def bare(self, text: str) -> str:
         """A squeezed heading without the unit behind it."""
-        text = _FOREIGN.sub("", text.translate(_OTHER_BRACKETS).rstrip("*"))
+        text = _FOREIGN.sub("", text.translate(OTHER_BRACKETS).rstrip("*"))
         while (found := _BRACKET.search(text)) and (found.group(1) in self._units or not found.group(1)):
             text = text[: found.start()]
         return text[:-1] if text.endswith(tuple(RATES)) and len(text) > 1 else text
@@ -188,7 +187,7 @@ class Recogniser:
 
     def unit_in(self, text: str) -> str | None:
         """The money unit, % or ‰ that a heading names in brackets or at its end."""
-        key = squeeze(text).translate(_OTHER_BRACKETS)
+        key = squeeze(text).translate(OTHER_BRACKETS)
         for inner in re.findall(r"\(([^()]*)\)", key):
             for token in re.split("[,、;/:]", inner):
                 if token in self.money or token in RATES:

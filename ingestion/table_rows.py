@@ -13,6 +13,7 @@ from ingestion.headings import STRETCH
 from ingestion.recognise import Recogniser
 
 _REMARK = re.compile(r"^[*#]|^(?:\d{1,2}|[A-Za-z])[)、.．]|[:,。;，；：]|^.{16,}")
+_YEAR_LINE = re.compile(r"(?:19|20)\d\d年?度?")
 _PAGE_MARK = re.compile(r"^第\d+页|共\d+页|[转续接][上下]页|^-\d{1,3}-$")
 _GROUP_LABEL = re.compile(r"^(?:[（(]?[一二三四五六七八九十]+[)）]?[、.．]|第[一二三四五六七八九十]+[部类])")
 
@@ -47,6 +48,7 @@ class Table:
     totals: list[Total] = field(default_factory=list)
     unit: str = ""  # its own 单位 line, where it has one
     unit_lines: list[int] = field(default_factory=list)  # rows below the headings that speak of units, 0-based
+    year_lines: list[int] = field(default_factory=list)  # … that speak of a year
     doubles: dict[str, list[Column]] = field(default_factory=dict)  # field → columns that name it equally well
 
     def column_of(self, name: str) -> Column | None:
@@ -140,7 +142,19 @@ def sort_rows(table: Table, form: Form, recogniser: Recogniser, end: int) -> lis
         add(index)
     tail += _notes_behind(table, lead, mapped, form)
     _totals_in_further_keys(table, form, lead, frozenset(totals + subtotals))
+    _years_between(table, lead, mapped)
     return tail
+
+
+def _years_between(table: Table, lead: int, mapped: set[int]) -> None:
+    """2019年 alone on a line, above rows that are named otherwise: no row, but what those below it are of. Taken off the rows."""
+    rows = table.grid.rows
+    alone = [r for r in table.rows if _YEAR_LINE.fullmatch(squeeze(plain(rows[r][lead]))) and mapped.intersection(filled(rows[r])) == {lead}] if len(table.rows) < STRETCH else []
+    if alone and not any(_YEAR_LINE.fullmatch(squeeze(plain(rows[r][lead]))) for r in table.rows if r not in alone):
+        table.year_lines = alone
+        table.rows = [r for r in table.rows if r not in alone]
+        for total in table.totals:
+            total.after = bisect.bisect(table.rows, total.row)
 
 
 def _words_of_the_whole(table: Table, form: Form, recogniser: Recogniser) -> frozenset[str]:

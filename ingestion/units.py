@@ -25,6 +25,7 @@ POWERS = {
 PERCENT = "%"
 PER_MILLE = "‰"
 RATES = {PERCENT: Decimal("0.01"), PER_MILLE: Decimal("0.001")}
+OTHER_BRACKETS = str.maketrans("[]【】〔〕{}", "()()()()")
 _BRACKETS = re.compile(r"\(([^()]*)\)")
 _LINE = re.compile(r"[,、;:()和及]")
 _TOKENS = re.compile(r"[,、;和及]")
@@ -99,14 +100,14 @@ class Units:
 
     def in_text(self, text: str) -> Unit | str | None:
         """The unit in a heading's brackets, or which the whole text is; '%' for a rate."""
-        key = squeeze(text)
+        key = squeeze(text).translate(OTHER_BRACKETS)
         for inner in reversed(_BRACKETS.findall(key)):
             for token in _TOKENS.split(inner.removeprefix("单位:")):
                 if found := self.parse(token):
                     return found
                 if token in RATES:
                     return token
-        return self.parse(key)
+        return self.parse(key) or (key[-1] if key.endswith(tuple(RATES)) else None)
 
     def in_line(self, line: str) -> list[Unit]:
         """The units of a 单位 line: 亩、万元, （单位：万亩）, 万亩/万吨 (but 公斤/亩 is a unit of its own)."""
@@ -121,7 +122,7 @@ class Units:
     def _tokens(self, line: str) -> list[str]:
         """What a 单位 line lists. Spaces part it only where it makes no sense without them (万 元, but 亩 吨), and not behind a number (10000 yuan)."""
         found = []
-        for part in _LINE.split(unicodedata.normalize("NFKC", line).replace("人民币", "")) if line else ():
+        for part in _LINE.split(unicodedata.normalize("NFKC", line).translate(OTHER_BRACKETS).replace("人民币", "")) if line else ():
             token = squeeze(part)
             known = token in RATES or self._units_of(token)
             apart = part.split()
@@ -147,6 +148,14 @@ class Units:
                 return token
         return None
 
+    def money_in_line(self, line: str, known: dict[str, str]) -> str | None:
+        """Why a 单位 line does not tell what the amounts are in: it names two units of money, or one we have no factor for (百万元)."""
+        stated = {u.text: u.power for u in self.in_line(line) if u.word in self._money}
+        if len(set(stated.values())) > 1:
+            return f"没有注明金额单位，而单位栏同时写有“{'”“'.join(stated)}”"
+        strange = next((t for t in stated if t not in known), None) or (None if stated else self.unread(line))
+        return f"没有注明金额单位，而单位栏注明的“{strange}”不是可以换算的金额单位" if strange else None
+
     def misplaced(self, field: Field, levels: list[str], known: dict[str, str]) -> str | None:
         """Why the heading of a money column cannot be right: it speaks of another unit, or of one we have no factor for."""
         heading = next((u for u in map(self.in_text, reversed(levels)) if u), None)
@@ -166,7 +175,7 @@ class Units:
             return None, None
         heading = next((u for u in map(self.in_text, reversed(levels)) if u), None)
         if isinstance(heading, str):
-            return None, f"列名注明的是“{heading}”，而数据契约规定为数值" if own or field.type == "decimal" else None
+            return None, f"列名注明的是“{heading}”，而数据契约规定为数值"
         if heading:
             return self._accept(field, own, heading, "列名注明的单位")
         tokens = self.in_line(line)

@@ -319,3 +319,57 @@ def test_the_whole_before_its_parts_is_a_total(tmp_path, known, whole):
 def test_the_whole_of_what_does_not_add_up_is_a_row(tmp_path):
     form = read_by(tmp_path, [REGION, column("rate", "城镇化率", unit="%")], None, [["地区", "城镇化率（%）"], ["全国", 60], ["甲省", 50], ["乙省", 70]])
     assert form.acceptable and loaded_or_told(form, "rate", [Decimal("0.6"), Decimal("0.5"), Decimal("0.7")])
+
+
+# ---------------------------------------------------------------- further figures that could be others
+
+
+@pytest.mark.parametrize("brackets", ["[]", "【】", "〔〕", "（）", "()"])
+@pytest.mark.parametrize(("unit", "true"), [("万吨", [10000, 20000]), ("公斤", None), ("%", None)])
+def test_units_in_brackets_of_any_kind(tmp_path, known, brackets, unit, true):
+    rows = [["地区", f"粮食{brackets[0]}{unit}{brackets[1]}", "甘蔗"], ["甲镇", 1, 2], ["乙镇", 2, 4]]
+    form = only_form(tmp_path, known, "主要农产品产量", None, rows)
+    assert form.acceptable is (true is not None) and loaded_or_told(form, "grain", true) is form.acceptable
+
+
+@pytest.mark.parametrize(("kind", "unit"), [("number", "万元"), ("number", "CNY"), ("number", None), ("integer", None)])
+@pytest.mark.parametrize("heading", ["收入%", "收入％", "收入‰", "收入（%）"])
+def test_a_percent_sign_over_what_is_no_rate_is_told(tmp_path, kind, unit, heading):
+    form = read_by(tmp_path, [REGION, column("income", "收入", kind, unit=unit), column("people", "人数", unit="人")], "万元、人", [["地区", heading, "人数"], ["甲县", 1, 2], ["乙县", 3, 4]])
+    assert not form.acceptable and {f.field for f in form.findings if f.severity == "error"} >= {"income"}
+
+
+@pytest.mark.parametrize("line", ["百万元", "元、万元", "美元"])
+def test_a_line_that_does_not_tell_the_unit_of_money_is_told(tmp_path, line):
+    form = read_by(tmp_path, [REGION, column("income", "收入（元）", unit="CNY")], line, [["地区", "收入"], ["甲县", 1], ["乙县", 3]])
+    assert not form.acceptable and "income" in {f.field for f in form.findings}
+
+
+def test_a_figure_merged_over_two_columns_is_told(tmp_path, known):
+    rows = [["地区", "粮食", "甘蔗"], ["甲镇", 3, ""], ["乙镇", 5, 4]]
+    form = only_form(tmp_path, known, "主要农产品产量", "吨", rows, ["B4:C4"])
+    assert ("GEN-TYPE", "B4") in {(f.rule_id, f.cell) for f in form.findings}
+
+
+def test_rates_in_brackets_are_negative(tmp_path):
+    form = read_by(tmp_path, [REGION, column("growth", "收入增长", unit="%")], None, [["地区", "收入增长（%）"], ["甲县", "(3.2)"], ["乙县", "−1.5"], ["丙县", "2.5%"]])
+    assert form.acceptable and loaded_or_told(form, "growth", [Decimal("-0.032"), Decimal("-0.015"), Decimal("0.025")])
+
+
+OF_YEARS = [p | {"primaryKey": False} for p in [REGION]] + [column("grain", "粮食", unit="吨", required=False), column("oil", "油料", unit="吨", required=False)]
+
+
+def test_years_between_the_rows_are_told(tmp_path):
+    rows = [["地区", "粮食", "油料"], ["2018年", "", ""], ["甲县", 1, 2], ["2019年", "", ""], ["甲县", 3, 4]]
+    form = read_by(tmp_path, OF_YEARS, "吨", rows)
+    assert [(f.rule_id, f.cell) for f in form.findings if f.severity == "error"] == [("GEN-VALUE", "A4"), ("GEN-VALUE", "A6")]
+
+
+def test_a_year_without_figures_among_years_is_a_row(tmp_path):
+    form = read_by(tmp_path, OF_YEARS, "吨", [["地区", "粮食", "油料"], ["2018年", 1, 2], ["2019年", "", ""], ["2020年", 3, 4]])
+    assert form.acceptable and loaded_or_told(form, "grain", [1, None, 3])
+
+
+def test_parts_of_different_years_on_a_sheet_are_told(tmp_path):
+    rows = [["分县主要指标（2018年）"], ["地区", "粮食", "油料"], ["甲县", 1, 2], ["乙县", 3, 4], ["分县主要指标（2019年）"], ["地区", "粮食", "油料"], ["甲县", 5, 6], ["乙县", 7, 8]]
+    assert "GEN-WEEK" in {f.rule_id for f in read_by(tmp_path, OF_YEARS, "吨", rows).findings}
