@@ -12,13 +12,14 @@ from ingestion.contracts import Field, Form
 from ingestion.convert import Converted, Converter, Problem, mask
 from ingestion.grid import a1, columns_of, is_empty, plain, squeeze
 from ingestion.groups import Group, groups_of
+from ingestion.headings import STRETCH
 from ingestion.layout import Segment
 from ingestion.model import Block, ColumnSource, Finding, FormReading, Told, TotalRow, finding_in
 from ingestion.rates import Rates
-from ingestion.recognise import Recogniser
+from ingestion.recognise import Recogniser, as_heading
 from ingestion.row_texts import keep_reasons_and_extras, keep_texts
 from ingestion.table_rows import Column, Table
-from ingestion.units import RATES
+from ingestion.units import RATES, Unit
 
 MEASURED = ("stock", "cumulative", "flow", "constant", "declared")
 
@@ -113,6 +114,8 @@ class Assembly:
         self._undecided_units(cells, converted, units)
         for number, table in enumerate(group.tables):
             self._lines_within(table, lines[number])
+            self._names_of_two_columns(table)
+        self._units_of_rows(group, start, units, cells)
         for f in self.form.fields:
             values = converted[f.name].values if f.name in converted else [None] * count
             self.reading.values[f.name] = self.reading.values[f.name] + values if start else values
@@ -215,10 +218,45 @@ class Assembly:
             message = f"“{text}”写在各行中间，其下各行属于哪一时期，本表没有一列可以填报。请每个时期单独成表。"
             self._faults.append(self._finding("GEN-VALUE", message, sheet=table.grid.name, member=table.grid.member, cell=a1(row + 1, col), value=text))
         for row in table.unit_lines:
-            text, col = next((plain(c), i) for i, c in enumerate(table.grid.rows[row]) if not is_empty(c) and self.recogniser.is_unit_line(plain(c)))
+            text, col = next((plain(c), i) for i, c in enumerate(table.grid.rows[row]) if not is_empty(c))
             if squeeze(text).strip("()").removeprefix("单位:") != squeeze(line).strip("()").removeprefix("单位:"):
                 message = f"“{text}”写在各行中间，无法判定上下各行分别是什么单位。请把单位写在表的上方，各行用同一单位填报。"
                 self._faults.append(self._finding("GEN-TYPE", message, sheet=table.grid.name, member=table.grid.member, cell=a1(row + 1, col), value=text))
+
+    def _names_of_two_columns(self, table: Table) -> None:
+        """地区 merged over two columns (华北 | 北京): nobody says which of them names the row."""
+        key, known = table.column_of(self.form.key.name), {c.col for c in table.columns}
+        for (top, left), (_, right) in table.grid.merged if key else ():
+            if table.top <= top <= table.bottom and left <= key.col <= right:
+                stray = [c for c in range(left, right + 1) if c not in known and any(not is_empty(table.grid.cell(r, c)) for r in table.rows)]
+                if stray:
+                    text = f"“{key.heading}”的列名合并了几列，而几列都有内容，无法判定以哪一列为准。请只保留一列，或给每列写明列名。"
+                    self._faults.append(self._finding("GEN-VALUE", text, sheet=table.grid.name, member=table.grid.member, cell=a1(top + 1, left), field=key.field.name, value=key.heading))
+
+    def _units_of_rows(self, group: Group, start: int, units: dict[str, str | None], cells: dict[str, list[Any]]) -> None:
+        """生产总值（亿元）, or 亿元 in a column 计量单位, in a row whose figures are 万元 by contract: told once for the column."""
+        system = self.recogniser.unit_system
+        if any(f.unit_by_row for f in self.form.fields) or len(group.rows) > STRETCH:
+            return
+        labels = {squeeze(w) for w in self.recogniser.writing["unit_labels"]}
+        places = [(n, c.col, c.field is self.form.key) for n, t in enumerate(group.tables) for c in t.columns if c.field is self.form.key or squeeze(as_heading(c.heading)) in labels]
+        for f in self.form.fields:
+            own = system.of(f)
+            if f.name not in group.fields or not f.numeric or f.type == "percent" or own is None or any(map(system.in_text, group.fields[f.name][1].levels)):
+                continue
+            power = system.parse(units[f.name] or "") or Unit("", own[0], "")
+            for i, r in enumerate(group.rows):
+                said = [(u, n, c, named) for n, c, named in places if (u := system.in_text(plain(group.tables[n].grid.cell(r[n], c)))) and not self.converter.is_blank(cells[f.name][i])]
+                for unit, number, col, named in said:
+                    if isinstance(unit, Unit) and (unit.power == power.power if unit.word in own[1] else named or not system.telling(unit)):
+                        continue
+                    text = f"第{start + i + 1}行写明的单位是“{unit.text if isinstance(unit, Unit) else unit}”，与“{f.zh}”一列的单位不同，无法判定数值。请各行用同一单位填报。"
+                    grid = group.tables[number].grid
+                    self._faults.append(self._finding("GEN-TYPE", text, sheet=grid.name, member=grid.member, cell=a1(r[number] + 1, col), row_no=start + i + 1, field=f.name))
+                    break
+                else:
+                    continue
+                break
 
     def _undecided_units(self, cells: dict[str, list[Any]], converted: dict[str, Converted], units: dict[str, str | None]) -> None:
         """Money of which neither cell nor heading nor 单位 line says what it is in: told once, never guessed."""

@@ -7,10 +7,11 @@ import re
 from dataclasses import dataclass, field
 from typing import Any
 
+from ingestion.contract_files import NOT_ADDITIVE
 from ingestion.contracts import Field, Form
 from ingestion.grid import Grid, filled, is_empty, plain, squeeze
 from ingestion.headings import STRETCH
-from ingestion.recognise import Recogniser
+from ingestion.recognise import Recogniser, as_heading
 
 _REMARK = re.compile(r"^[*#]|^(?:\d{1,2}|[A-Za-z])[)、.．]|[:,。;，；：]|^.{16,}")
 _YEAR_LINE = re.compile(r"(?:19|20)\d\d年?度?")
@@ -113,7 +114,7 @@ def sort_rows(table: Table, form: Form, recogniser: Recogniser, end: int) -> lis
             ended = True
             continue
         label = _total_label(cells, within, lead, totals + subtotals)
-        if label is None and whole and isinstance(value, str) and squeeze(value) in whole:
+        if label is None and whole and isinstance(value, str) and as_heading(value) in whole:
             table.totals.append(Total(index, plain(value), None, len(table.rows), grand=True))
             continue
         if label is not None:
@@ -142,17 +143,21 @@ def sort_rows(table: Table, form: Form, recogniser: Recogniser, end: int) -> lis
         add(index)
     tail += _notes_behind(table, lead, mapped, form)
     _totals_in_further_keys(table, form, lead, frozenset(totals + subtotals))
-    _years_between(table, lead, mapped)
+    _lines_between(table, lead, mapped, recogniser)
     return tail
 
 
-def _years_between(table: Table, lead: int, mapped: set[int]) -> None:
-    """2019年 alone on a line, above rows that are named otherwise: no row, but what those below it are of. Taken off the rows."""
+def _lines_between(table: Table, lead: int, mapped: set[int], recogniser: Recogniser) -> None:
+    """2019年 or 构成（%） alone on a line, above rows that are named otherwise: no row, but what those below it are. Taken off the rows."""
     rows = table.grid.rows
-    alone = [r for r in table.rows if _YEAR_LINE.fullmatch(squeeze(plain(rows[r][lead]))) and mapped.intersection(filled(rows[r])) == {lead}] if len(table.rows) < STRETCH else []
-    if alone and not any(_YEAR_LINE.fullmatch(squeeze(plain(rows[r][lead]))) for r in table.rows if r not in alone):
-        table.year_lines = alone
-        table.rows = [r for r in table.rows if r not in alone]
+    if len(table.rows) >= STRETCH:
+        return
+    for says, found in ((_says_year, table.year_lines), (lambda t: "=100" in t or recogniser.unit_system.in_text(t) is not None, table.unit_lines)):
+        saying = [r for r in table.rows if says(squeeze(plain(rows[r][lead])))]
+        if not saying or any(mapped.intersection(filled(rows[r])) != {lead} for r in saying):
+            continue
+        found += saying
+        table.rows = [r for r in table.rows if r not in saying]
         for total in table.totals:
             total.after = bisect.bisect(table.rows, total.row)
 
@@ -162,6 +167,10 @@ def _words_of_the_whole(table: Table, form: Form, recogniser: Recogniser) -> fro
     checked = any(r.definition.get("printed") for r in form.rules_of("total"))
     adds_up = any(c.field is not None and c.field.adds_up for c in table.columns)
     return frozenset(map(squeeze, recogniser.writing["whole_words"])) if checked and adds_up else frozenset()
+
+
+def _says_year(text: str) -> bool:
+    return _YEAR_LINE.fullmatch(text) is not None
 
 
 def _totals_in_further_keys(table: Table, form: Form, lead: int, words: frozenset[str]) -> None:
@@ -225,7 +234,9 @@ def _total_label(cells: list[Any], within: list[int], lead: int, words: tuple[st
         if c > lead and not is_empty(cells[lead] if lead < len(cells) else ""):
             return None
         if isinstance(cells[c], str):
-            text = re.sub(r"\([^()]*\)$", "", squeeze(cells[c])).strip(":")
+            text = re.sub(r"\([^()]*\)$", "", as_heading(cells[c])).strip(":")
+            if NOT_ADDITIVE.search(text):  # 合计生育率
+                return None
             if text in words or (len(text) <= 14 and text.endswith(words)) or (len(text) <= 14 and text.startswith(words)):
                 return plain(cells[c])
             if c >= lead:

@@ -373,3 +373,63 @@ def test_a_year_without_figures_among_years_is_a_row(tmp_path):
 def test_parts_of_different_years_on_a_sheet_are_told(tmp_path):
     rows = [["分县主要指标（2018年）"], ["地区", "粮食", "油料"], ["甲县", 1, 2], ["乙县", 3, 4], ["分县主要指标（2019年）"], ["地区", "粮食", "油料"], ["甲县", 5, 6], ["乙县", 7, 8]]
     assert "GEN-WEEK" in {f.rule_id for f in read_by(tmp_path, OF_YEARS, "吨", rows).findings}
+
+
+# ---------------------------------------------------------------- rows that say what they are in, and rows that are none
+
+ITEM = column("item", "指标", "string", primaryKey=True)
+
+
+@pytest.mark.parametrize(
+    ("rows", "fine"),
+    [
+        ([["生产总值", "亿元", 100], ["财政收入", "万元", 5]], False),
+        ([["生产总值（亿元）", "", 100], ["财政收入（万元）", "", 5]], False),
+        ([["生产总值", "", 100], ["比重（%）", "", 5]], False),
+        ([["粮食", "吨", 100], ["财政收入", "万元", 5]], False),
+        ([["生产总值", "万元", 100], ["财政收入（万元）", "", 5]], True),
+        ([["生产总值（亿元）", "", "—"], ["财政收入（万元）", "", 5]], True),
+    ],
+)
+@pytest.mark.parametrize("known_column", [True, False])
+def test_a_unit_in_the_row_against_that_of_the_column(tmp_path, rows, fine, known_column):
+    properties = [ITEM, *([column("unit", "计量单位", "string", required=False)] if known_column else []), column("value", "数值", unit="万元", required=False)]
+    form = read_by(tmp_path, properties, None, [["指标", "计量单位", "数值"], *rows])
+    assert form.acceptable is fine
+    assert not fine or form.values["value"] == [None if r[2] == "—" else r[2] for r in rows]
+
+
+def test_a_unit_in_the_row_where_the_heading_has_its_own(tmp_path):
+    form = read_by(tmp_path, [ITEM, column("value", "金额", unit="万元")], None, [["指标", "计量单位", "金额（万元）"], ["稻谷", "吨", 100], ["机床（台）", "台", 5]])
+    assert form.acceptable and loaded_or_told(form, "value", [100, 5])
+
+
+@pytest.mark.parametrize("line", ["构成（%）", "指数（上年=100）"])
+def test_a_line_that_changes_what_the_rows_below_it_are(tmp_path, line):
+    rows = [["地区", "粮食", "油料"], ["2018", 1, 2], ["2019", 3, 4], [line, "", ""], ["2018", 50, 50], ["2019", 50, 50]]
+    form = read_by(tmp_path, OF_YEARS, "吨", rows)
+    assert [(f.rule_id, f.cell) for f in form.findings if f.severity == "error"] == [("GEN-TYPE", "A6")]
+
+
+def test_the_total_fertility_rate_is_no_total(tmp_path):
+    form = read_by(tmp_path, [ITEM, column("value", "数值", unit="%")], None, [["指标", "数值（%）"], ["出生率", 1.2], ["合计生育率", 1.5]])
+    assert form.acceptable and loaded_or_told(form, "value", [Decimal("0.012"), Decimal("0.015")])
+
+
+@pytest.mark.parametrize("whole", ["全国 National Total", "全国 National", "合计 National Total"])
+def test_totals_with_a_foreign_name(tmp_path, known, whole):
+    rows = [["地区", "年末总人口", "乡村人口"], [whole, 60, 40], ["甲镇 Jia", 10, 10], ["乙镇 Yi", 20, 10], ["丙乡 Bing", 30, 20]]
+    form = only_form(tmp_path, known, "人口主要指标", "人", rows)
+    assert form.acceptable and loaded_or_told(form, "population", [10, 20, 30])
+
+
+@pytest.mark.parametrize("part", ["#城区", "其中城区", "（其中）城区", "其中：高新技术产业开发区城区"])
+def test_a_part_of_the_row_above_is_no_row(tmp_path, known, part):
+    rows = [["地区", "年末总人口", "乡村人口"], ["甲镇", 10, 10], [f"　{part}", 5, 5], ["乙镇", 20, 10]]
+    assert not only_form(tmp_path, known, "人口主要指标", "人", rows).acceptable
+
+
+def test_a_key_whose_heading_is_merged_over_two_columns_is_told(tmp_path):
+    rows = [["地区", "", "粮食", "油料"], ["华北", "北京", 1, 2], ["", "天津", 2, 3]]
+    form = read_by(tmp_path, OF_YEARS, "吨", rows, ["A3:B3", "A4:A5"])
+    assert [(f.rule_id, f.cell) for f in form.findings if f.severity == "error"] == [("GEN-VALUE", "A3")]
