@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import re
 from decimal import Decimal
 from typing import Any
 
@@ -21,6 +22,7 @@ from ingestion.row_texts import keep_reasons_and_extras, keep_texts
 from ingestion.table_rows import Column, Table
 from ingestion.units import RATES, Unit
 
+_UNIT_BEHIND = re.compile(r"^[-+]?[\d.,]*")
 MEASURED = ("stock", "cumulative", "flow", "constant", "declared")
 
 
@@ -234,15 +236,21 @@ class Assembly:
                     self._faults.append(self._finding("GEN-VALUE", text, sheet=table.grid.name, member=table.grid.member, cell=a1(top + 1, left), field=key.field.name, value=key.heading))
 
     def _units_of_rows(self, group: Group, start: int, units: dict[str, str | None], cells: dict[str, list[Any]]) -> None:
-        """生产总值（亿元）, or 亿元 in a column 计量单位, in a row whose figures are 万元 by contract: told once for the column."""
+        """生产总值（亿元）, or 亿元 in a column 计量单位, in a row whose figures are 万元 by contract: told once for the column.
+
+        Not looked for in long lists, which are no tables of indicators.
+        """
         system = self.recogniser.unit_system
-        if any(f.unit_by_row for f in self.form.fields) or len(group.rows) > STRETCH:
+        if len(group.rows) > STRETCH:
             return
         labels = {squeeze(w) for w in self.recogniser.writing["unit_labels"]}
         places = [(n, c.col, c.field is self.form.key) for n, t in enumerate(group.tables) for c in t.columns if c.field is self.form.key or squeeze(as_heading(c.heading)) in labels]
+        by_row = any(f.unit_by_row for f in self.form.fields)
         for f in self.form.fields:
             own = system.of(f)
-            if f.name not in group.fields or not f.numeric or f.type == "percent" or own is None or any(map(system.in_text, group.fields[f.name][1].levels)):
+            if f.unit_by_row and f.name in group.fields:
+                self._cells_against_rows(f, group, start, places, cells[f.name])
+            if by_row or f.name not in group.fields or not f.numeric or f.type == "percent" or own is None or any(map(system.in_text, group.fields[f.name][1].levels)):
                 continue
             power = system.parse(units[f.name] or "") or Unit("", own[0], "")
             for i, r in enumerate(group.rows):
@@ -257,6 +265,18 @@ class Assembly:
                 else:
                     continue
                 break
+
+    def _cells_against_rows(self, f: Field, group: Group, start: int, places: list[tuple[int, int, bool]], cells: list[Any]) -> None:
+        """5万元 in a row of 亿元 or 万元: is a figure that carries a power of ten of its own still to be read by its row's?"""
+        system, (number, column) = self.recogniser.unit_system, group.fields[f.name]
+        for i, r in enumerate(group.rows):
+            own = system.parse(_UNIT_BEHIND.sub("", squeeze(cells[i]))) if isinstance(cells[i], str) else None
+            said = next((u for n, c, _ in places if isinstance(u := system.in_text(plain(group.tables[n].grid.cell(r[n], c))), Unit)), None)
+            if own and said and said.power != 1:
+                table, text = group.tables[number], f"第{start + i + 1}行“{f.zh}”填的是“{plain(cells[i])}”，而这一行的单位是“{said.text}”，无法判定数值。请只填数字。"
+                self._faults.append(
+                    self._finding("GEN-TYPE", text, sheet=table.grid.name, member=table.grid.member, cell=a1(r[number] + 1, column.col), row_no=start + i + 1, field=f.name, value=plain(cells[i]))
+                )
 
     def _undecided_units(self, cells: dict[str, list[Any]], converted: dict[str, Converted], units: dict[str, str | None]) -> None:
         """Money of which neither cell nor heading nor 单位 line says what it is in: told once, never guessed."""

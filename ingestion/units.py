@@ -100,14 +100,17 @@ class Units:
 
     def in_text(self, text: str) -> Unit | str | None:
         """The unit in a heading's brackets, or which the whole text is; '%' for a rate."""
+        return next(iter(self.listed(text)), None)
+
+    def listed(self, text: str) -> list[Unit | str]:
+        """All that a heading's brackets list (千公顷、万吨 over several columns), or what the whole text is."""
         key = squeeze(text).translate(OTHER_BRACKETS)
         for inner in reversed(_BRACKETS.findall(key)):
-            for token in _TOKENS.split(inner.removeprefix("单位:")):
-                if found := self.parse(token):
-                    return found
-                if token in RATES:
-                    return token
-        return self.parse(key) or (key[-1] if key.endswith(tuple(RATES)) else None)
+            tokens = _TOKENS.split(inner.removeprefix("单位:"))
+            if found := [u for t in tokens if (u := self.parse(t) or (t if t in RATES else None))]:
+                return found
+        whole = self.parse(key) or (key[-1] if key.endswith(tuple(RATES)) else None)
+        return [whole] if whole else []
 
     def in_line(self, line: str) -> list[Unit]:
         """The units of a 单位 line: 亩、万元, （单位：万亩）, 万亩/万吨 (but 公斤/亩 is a unit of its own)."""
@@ -158,7 +161,12 @@ class Units:
 
     def misplaced(self, field: Field, levels: list[str], known: dict[str, str]) -> str | None:
         """Why the heading of a money column cannot be right: it speaks of another unit, or of one we have no factor for."""
-        heading = next((u for u in map(self.in_text, reversed(levels)) if u), None)
+        listed = next((found for t in reversed(levels) if (found := self.listed(t))), [])
+        if len({u.power for u in listed if isinstance(u, Unit) and u.word in self._money}) > 1:
+            return "列名同时写有几种金额单位"
+        if not any(isinstance(u, str) for u in listed) and any(u.text in known for u in listed):
+            return None
+        heading = next(iter(listed), None)
         text = heading.text if isinstance(heading, Unit) else heading
         if text is None or text in known or (isinstance(heading, Unit) and not self.telling(heading)):
             return None
@@ -173,7 +181,11 @@ class Units:
         own = self.of(field)
         if field.unit_by_row:
             return None, None
-        heading = next((u for u in map(self.in_text, reversed(levels)) if u), None)
+        listed = next((found for t in reversed(levels) if (found := self.listed(t))), [])
+        ours = [u for u in listed if own and isinstance(u, Unit) and u.word in own[1]]
+        if len({u.power for u in ours}) > 1:
+            return None, f"列名同时写有“{'”“'.join(u.text for u in ours)}”"
+        heading = next(iter(ours or listed), None)
         if isinstance(heading, str):
             return None, f"列名注明的是“{heading}”，而数据契约规定为数值"
         if heading:

@@ -433,3 +433,32 @@ def test_a_key_whose_heading_is_merged_over_two_columns_is_told(tmp_path):
     rows = [["地区", "", "粮食", "油料"], ["华北", "北京", 1, 2], ["", "天津", 2, 3]]
     form = read_by(tmp_path, OF_YEARS, "吨", rows, ["A3:B3", "A4:A5"])
     assert [(f.rule_id, f.cell) for f in form.findings if f.severity == "error"] == [("GEN-VALUE", "A3")]
+
+
+# ---------------------------------------------------------------- several units over several columns
+
+
+@pytest.mark.parametrize(
+    ("units", "area", "output"),
+    [("千公顷、万吨", [1000, 2000], [600000, 550000]), ("公顷、吨", [1, 2], [60, 55]), ("公顷、万公顷、吨", None, None), ("%、吨", None, None)],
+)
+def test_units_listed_over_a_group(tmp_path, units, area, output):
+    properties = [REGION, column("area", "播种面积", unit="公顷"), column("output", "产量", unit="吨")]
+    form = read_by(tmp_path, properties, None, [["地区", f"粮食（{units}）", ""], ["", "播种面积", "产量"], ["甲县", 1, 60], ["乙县", 2, 55]], ["A3:A4", "B3:C3"])
+    assert form.acceptable is (area is not None)
+    assert not form.acceptable or (loaded_or_told(form, "area", area) and loaded_or_told(form, "output", output))
+
+
+@pytest.mark.parametrize(("units", "fine"), [("万元、亿元", False), ("公顷、万元", True), ("%、万元", False)])
+def test_units_listed_over_a_group_of_money(tmp_path, units, fine):
+    properties = [REGION, column("income", "收入", unit="CNY"), column("expenditure", "支出", unit="CNY")]
+    form = read_by(tmp_path, properties, "元", [["地区", f"决算数（{units}）", ""], ["", "收入", "支出"], ["甲县", 1, 60], ["乙县", 2, 55]], ["A3:A4", "B3:C3"])
+    assert form.acceptable is fine and (not fine or form.values["income"] == [10000, 20000])
+
+
+def test_a_cell_with_another_power_of_ten_than_its_row(tmp_path):
+    properties = [ITEM, column("unit", "计量单位", "string"), column("value", "数值", unit="by_row")]
+    rows = [["指标", "计量单位", "数值"], ["生产总值", "亿元", "100万元"], ["财政收入", "万元", "5万元"], ["粮食", "吨", "1.5万吨"]]
+    form = read_by(tmp_path, properties, None, rows)
+    assert [(f.rule_id, f.cell) for f in form.findings if f.severity == "error"] == [("GEN-TYPE", "C4"), ("GEN-TYPE", "C5")]
+    assert form.values["value"][2] == 15000
