@@ -31,7 +31,7 @@ PERSONAL = ("personal", "pii", "sensitive", "restricted", "confidential")
 RATES = ("%", "percent", "percentage", "pct", "百分比", "百分数")
 BY_ROW = "by_row"  # unit: another column of the row says it, or the row's own name
 # What does not add up over rows, and may be negative
-NOT_ADDITIVE = re.compile("率|比重|比例|占比|均|单产|亩产|单价|价格|指数|增长|增减|增幅|增速|涨跌|涨幅|同比|环比|位次|排名|排序|温度|系数|密度")
+NOT_ADDITIVE = re.compile("率|比重|比例|占比|均|单产|亩产|单价|价格|指数|增长|增减|增幅|增速|涨跌|涨幅|同比|环比|位次|排名|排序|温度|系数|密度|性别比|寿命|[=＝]100")
 MAY_BE_NEGATIVE = re.compile("增长|增减|增幅|增速|涨跌|涨幅|升降|变动|变化|同比|环比|净|差额|差值|温度|结余|盈亏|利润")
 IDENTIFIER = re.compile(r"[a-z][a-z0-9_]{0,57}")
 SQL_WORDS = frozenset(

@@ -110,7 +110,7 @@ class FormHeadings:
     def _match(self, levels: list[str]) -> Field | None:
         leaf, above = levels[-1], levels[:-1]
         for start in range(len(above)):  # 2019年 above 外出务工人数 is not 外出务工人数
-            if found := self._levels[0].get(squeeze("".join(levels[start:]))):
+            if found := self._levels[0].get(squeeze("".join(levels[start:]))) or self._levels[1].get("".join(self.bare(squeeze(t)) for t in levels[start:])):
                 return found
         found = self.find(leaf)
         if found or not above:

@@ -462,3 +462,18 @@ def test_a_cell_with_another_power_of_ten_than_its_row(tmp_path):
     form = read_by(tmp_path, properties, None, rows)
     assert [(f.rule_id, f.cell) for f in form.findings if f.severity == "error"] == [("GEN-TYPE", "C4"), ("GEN-TYPE", "C5")]
     assert form.values["value"][2] == 15000
+
+
+@pytest.mark.parametrize(("upper", "lower"), [("", "（亿元）"), ("（亿元）", "")])
+def test_the_longer_name_goes_before_the_last_level(tmp_path, upper, lower):
+    properties = [column("month", "月份", "string", primaryKey=True), column("note", "备注", "string", required=False), column("month_sales", "绝对量", unit="亿元"), column("sales", "累计绝对量", unit="亿元")]
+    rows = [["月份", "备注", f"当月{upper}", f"累计{upper}"], ["", "", f"绝对量{lower}", f"绝对量{lower}"], ["2月", "", 10, 30], ["3月", "", 20, 50]]
+    form = read_by(tmp_path, properties, None, rows, ["A3:A4"])
+    assert form.acceptable and form.values["month_sales"] == [10, 20] and form.values["sales"] == [30, 50]
+
+
+def test_a_ratio_to_a_hundred_does_not_add_up(tmp_path):
+    properties = [REGION, column("people", "人口数", unit="人"), column("ratio", "性别比（女=100）"), column("index", "指数（上年＝100）")]
+    rows = [["地区", "人口数", "性别比\n(女=100)", "指数（上年＝100）"], ["全国", 30, 104.08, 101], ["甲省", 10, 110.53, 102], ["乙省", 20, 100, 100]]
+    form = read_by(tmp_path, properties, "人", rows)
+    assert form.acceptable and loaded_or_told(form, "ratio", [Decimal("110.53"), 100])
