@@ -219,7 +219,7 @@ class Assembly:
             text, col = next((plain(c), i) for i, c in enumerate(table.grid.rows[row]) if not is_empty(c))
             message = f"“{text}”写在各行中间，其下各行属于哪一时期，本表没有一列可以填报。请每个时期单独成表。"
             self._faults.append(self._finding("GEN-VALUE", message, sheet=table.grid.name, member=table.grid.member, cell=a1(row + 1, col), value=text))
-        for row in table.unit_lines:
+        for row in (r for r in table.unit_lines if table.rows and r < table.rows[-1]):
             text, col = next((plain(c), i) for i, c in enumerate(table.grid.rows[row]) if not is_empty(c))
             if squeeze(text).strip("()").removeprefix("单位:") != squeeze(line).strip("()").removeprefix("单位:"):
                 message = f"“{text}”写在各行中间，无法判定上下各行分别是什么单位。请把单位写在表的上方，各行用同一单位填报。"

@@ -8,7 +8,7 @@ from typing import Any
 
 from ingestion.contracts import Contracts, Field, Form
 from ingestion.grid import is_empty, plain, squeeze
-from ingestion.units import OTHER_BRACKETS, RATES, Units
+from ingestion.units import OTHER_BRACKETS, POWERS, RATES, Units
 from ingestion.weeks import TitleBlock
 
 PERCENT = "%"
@@ -267,7 +267,8 @@ class Recogniser:
         """单位：亩, （万吨）: said of a table, and no row of it; but 单位：甲县统计局 is a signature."""
         key = squeeze(text)
         if (label := self._labels["unit"].match(key)) and key[label.end() :]:
-            return self.unit_system.is_line(key[label.end() :]) or self.unit_system.unread(key[label.end() :]) is not None
+            said = key[label.end() :]
+            return self.unit_system.is_line(said) or said.startswith(tuple(POWERS)) or said.endswith(tuple(self.unit_system.words))
         return key.startswith("(") and key.endswith(")") and self.unit_system.is_line(key)
 
     def _items(self, cell: Any) -> list[Any]:

@@ -129,7 +129,7 @@ def sort_rows(table: Table, form: Form, recogniser: Recogniser, end: int) -> lis
                 table.totals.append(Total(index, start, group, len(table.rows), grand=False))
                 continue
         if len(within) <= 2 and not ended and any(map(recogniser.is_unit_line, texts)):
-            table.unit_lines.append(index)
+            table.unit_lines.append(index)  # below the last row it says nothing of any, see Assembly
             continue
         if len(within) == 1 and _is_lone_text(cells[within[0]], within[0] == key, form, recogniser):
             tail.append(start)

@@ -220,6 +220,12 @@ def test_another_unit_half_way_down_is_no_row(tmp_path, known, line):
     assert only_form(tmp_path, known, "主要农产品产量", "吨", [*rows[:2], ["", "", "单位：吨"], rows[3]]).acceptable
 
 
+@pytest.mark.parametrize("line", ["单位：右江区统计局（盖章）", "单位：张三", "单位：万吨"])
+def test_below_the_rows_it_is_a_signature(tmp_path, known, line):
+    form = only_form(tmp_path, known, "主要农产品产量", "吨", [["地区", "粮食", "甘蔗"], ["甲镇", 1, 2], ["乙镇", 3, 4], [line, "", ""]])
+    assert form.acceptable and loaded_or_told(form, "grain", [1, 3])
+
+
 # ---------------------------------------------------------------- rows that are none, and rows of several keys
 
 CROPS = [REGION, column("crop", "作物", "string", primaryKey=True), column("output", "产量", unit="吨")]
