@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import itertools
+import re
 from decimal import Decimal
 from typing import Any
 
@@ -13,13 +14,16 @@ from ingestion.contracts import Field, Form
 from ingestion.convert import Converted, Converter, Problem, mask
 from ingestion.grid import a1, columns_of, is_empty, plain, squeeze
 from ingestion.groups import Group, groups_of
+from ingestion.headings import STRETCH
 from ingestion.layout import Segment
 from ingestion.model import Block, ColumnSource, Finding, FormReading, Told, TotalRow, finding_in
 from ingestion.rates import Rates
-from ingestion.recognise import PERCENT, Recogniser
+from ingestion.recognise import Recogniser, as_heading
 from ingestion.row_texts import keep_reasons_and_extras, keep_texts
-from ingestion.table_rows import Column
+from ingestion.table_rows import Column, Table
+from ingestion.units import RATES, Unit
 
+_UNIT_BEHIND = re.compile(r"^[-+]?[\d.,]*")
 MEASURED = ("stock", "cumulative", "flow", "constant", "declared")
 
 
@@ -95,6 +99,7 @@ class Assembly:
         converted: dict[str, Converted] = {}
         lines = [t.unit for t in group.tables]
         units: dict[str, str | None] = {}
+        system = self.recogniser.unit_system
         for f in sorted(self.form.fields, key=lambda f: f.type == "percent"):
             if f.name not in group.fields:
                 continue
@@ -105,16 +110,22 @@ class Assembly:
             if f.money:
                 heading = column.unit if column.unit in self.recogniser.money else None
                 units[f.name] = heading or line_unit or self.recogniser.unit_in(f.zh)
-                self._unclear(f, group, self.recogniser.unit_system.misplaced(f, column.levels, self.recogniser.money), cells)
+                wrong = system.misplaced(f, column.levels, self.recogniser.money)
+                wrong = wrong or (system.money_in_line(line, self.recogniser.money) if line and not heading else None)
+                self._unclear(f, group, wrong, cells)
             elif f.numeric and f.type != "percent":
-                units[f.name], wrong = self.recogniser.unit_system.settle(f, column.levels, line, self.form)
+                units[f.name], wrong = system.settle(f, column.levels, line, self.form)
                 self._unclear(f, group, wrong, cells)
             converted[f.name] = self.converter.column(f, cells[f.name], None if f.type == "percent" else units[f.name])
             if f.type == "percent":
-                units[f.name] = self._rates.scale(f, converted, column, group)
+                units[f.name] = self._rates.scale(f, converted, column, group, system.rate_in_line(line) if line else None)
             elif f.type == "decimal" and not f.unit and count < 5_000:  # formats of a long list take as long to read as its cells
                 self._rates.tell_percent_format(converted[f.name], column, group, number)
         self._undecided_units(cells, converted, units)
+        for number, table in enumerate(group.tables):
+            self._lines_within(table, lines[number])
+            self._names_of_two_columns(table)
+        self._units_of_rows(group, start, units, cells)
         for f in self.form.fields:
             values = converted[f.name].values if f.name in converted else [None] * count
             self.reading.values[f.name] = self.reading.values[f.name] + values if start else values
@@ -143,22 +154,29 @@ class Assembly:
         """Give the cells of a column what is merged over them."""
         table, col = group.tables[number], column.col
         rows = table.grid.rows
-        if column.field is None or column.field.kind == "key":
+        if column.field is None:
             return
+        named = {t.row for t in table.totals if t.label == plain(table.grid.cell(t.row, col))}
+        beside = {c.col for c in table.columns if c.field is not None and c.field.numeric} - {col}
         for (top, left), (bottom, right) in table.grid.merged:
+            if column.field.numeric and left == col < right and top > table.bottom and beside.intersection(range(left, right + 1)) and not is_empty(rows[top][left]):
+                if any(r[number] == top for r in group.rows):  # the sum of two columns, or both?
+                    self._faults.append(self._merged_figure(table, top, left, column.field, "列", plain(rows[top][left])))
+                continue
             if not (left <= col <= right and bottom > top > table.bottom) or is_empty(rows[top][left]):
+                continue
+            if column.field.kind == "key" and top in named:  # 合计 over several lines names none of the rows
                 continue
             below = [i for i, r in enumerate(group.rows) if top < r[number] <= bottom and is_empty(cells[i])]
             if below and column.field.numeric:  # of all rows together, or of each? nobody can tell
-                text = f"“{column.field.zh}”有一格合并了几行，无法判定是各行之和还是各行都是此数。请取消合并，逐行填写。"
-                self._faults.append(
-                    self._finding(
-                        "GEN-TYPE", text, sheet=table.grid.name, member=table.grid.member, cell=a1(top + 1, left), field=column.field.name, value=plain(rows[top][left])
-                    )
-                )  # fmt: skip
+                self._faults.append(self._merged_figure(table, top, left, column.field, "行", plain(rows[top][left])))
                 continue
             for i in below:  # one text or date merged over several rows holds for each
                 cells[i] = rows[top][left]
+
+    def _merged_figure(self, table: Table, row: int, col: int, f: Field, what: str, value: str) -> Finding:
+        text = f"“{f.zh}”有一格合并了几{what}，无法判定是各{what}之和还是各{what}都是此数。请取消合并，逐{what}填写。"
+        return self._finding("GEN-TYPE", text, sheet=table.grid.name, member=table.grid.member, cell=a1(row + 1, col), field=f.name, value=value)
 
     def _blocks(self, group: Group) -> list[int]:
         """Block number of each row. Rows whose parts stand at other distances from each other are of other blocks."""
@@ -186,8 +204,8 @@ class Assembly:
                 f = self.form.by_name[name]
                 if f.money:
                     source.factor = str(self.recogniser.money.get(units[name] or "", "1"))
-                elif f.type == "percent" and units[name] == PERCENT:
-                    source.factor = "0.01"
+                elif f.type == "percent":
+                    source.factor = str(RATES.get(units[name] or "", 1))
                 elif f.numeric:
                     source.factor = f"{self.recogniser.unit_system.factor(f, units[name]).normalize():f}"
 
@@ -202,6 +220,71 @@ class Assembly:
                     sheet=table.grid.name, member=table.grid.member, cell=a1(table.bottom + 1, column.col), value=column.heading,
                 )
             )  # fmt: skip
+
+    def _lines_within(self, table: Table, line: str) -> None:
+        """单位：亩、元 or 2019年 between the rows: those below it may be in other units than those above, or of another year."""
+        for row in table.year_lines:
+            text, col = next((plain(c), i) for i, c in enumerate(table.grid.rows[row]) if not is_empty(c))
+            message = f"“{text}”写在各行中间，其下各行属于哪一时期，本表没有一列可以填报。请每个时期单独成表。"
+            self._faults.append(self._finding("GEN-VALUE", message, sheet=table.grid.name, member=table.grid.member, cell=a1(row + 1, col), value=text))
+        for row in (r for r in table.unit_lines if table.rows and r < table.rows[-1]):
+            text, col = next((plain(c), i) for i, c in enumerate(table.grid.rows[row]) if not is_empty(c))
+            if squeeze(text).strip("()").removeprefix("单位:") != squeeze(line).strip("()").removeprefix("单位:"):
+                message = f"“{text}”写在各行中间，无法判定上下各行分别是什么单位。请把单位写在表的上方，各行用同一单位填报。"
+                self._faults.append(self._finding("GEN-TYPE", message, sheet=table.grid.name, member=table.grid.member, cell=a1(row + 1, col), value=text))
+
+    def _names_of_two_columns(self, table: Table) -> None:
+        """地区 merged over two columns (华北 | 北京): nobody says which of them names the row."""
+        key, known = table.column_of(self.form.key.name), {c.col for c in table.columns}
+        for (top, left), (_, right) in table.grid.merged if key else ():
+            if table.top <= top <= table.bottom and left <= key.col <= right:
+                stray = [c for c in range(left, right + 1) if c not in known and any(not is_empty(table.grid.cell(r, c)) for r in table.rows)]
+                if stray:
+                    text = f"“{key.heading}”的列名合并了几列，而几列都有内容，无法判定以哪一列为准。请只保留一列，或给每列写明列名。"
+                    self._faults.append(self._finding("GEN-VALUE", text, sheet=table.grid.name, member=table.grid.member, cell=a1(top + 1, left), field=key.field.name, value=key.heading))
+
+    def _units_of_rows(self, group: Group, start: int, units: dict[str, str | None], cells: dict[str, list[Any]]) -> None:
+        """生产总值（亿元）, or 亿元 in a column 计量单位, in a row whose figures are 万元 by contract: told once for the column.
+
+        Not looked for in long lists, which are no tables of indicators.
+        """
+        system = self.recogniser.unit_system
+        if len(group.rows) > STRETCH:
+            return
+        labels = {squeeze(w) for w in self.recogniser.writing["unit_labels"]}
+        places = [(n, c.col, c.field is self.form.key) for n, t in enumerate(group.tables) for c in t.columns if c.field is self.form.key or squeeze(as_heading(c.heading)) in labels]
+        by_row = any(f.unit_by_row for f in self.form.fields)
+        for f in self.form.fields:
+            own = system.of(f)
+            if f.unit_by_row and f.name in group.fields:
+                self._cells_against_rows(f, group, start, places, cells[f.name])
+            if by_row or f.name not in group.fields or not f.numeric or f.type == "percent" or own is None or any(map(system.in_text, group.fields[f.name][1].levels)):
+                continue
+            power = system.parse(units[f.name] or "") or Unit("", own[0], "")
+            for i, r in enumerate(group.rows):
+                said = [(u, n, c, named) for n, c, named in places if (u := system.in_text(plain(group.tables[n].grid.cell(r[n], c)))) and not self.converter.is_blank(cells[f.name][i])]
+                for unit, number, col, named in said:
+                    if isinstance(unit, Unit) and (unit.power == power.power if unit.word in own[1] else named or not system.telling(unit)):
+                        continue
+                    text = f"第{start + i + 1}行写明的单位是“{unit.text if isinstance(unit, Unit) else unit}”，与“{f.zh}”一列的单位不同，无法判定数值。请各行用同一单位填报。"
+                    grid = group.tables[number].grid
+                    self._faults.append(self._finding("GEN-TYPE", text, sheet=grid.name, member=grid.member, cell=a1(r[number] + 1, col), row_no=start + i + 1, field=f.name))
+                    break
+                else:
+                    continue
+                break
+
+    def _cells_against_rows(self, f: Field, group: Group, start: int, places: list[tuple[int, int, bool]], cells: list[Any]) -> None:
+        """5万元 in a row of 亿元 or 万元: is a figure that carries a power of ten of its own still to be read by its row's?"""
+        system, (number, column) = self.recogniser.unit_system, group.fields[f.name]
+        for i, r in enumerate(group.rows):
+            own = system.parse(_UNIT_BEHIND.sub("", squeeze(cells[i]))) if isinstance(cells[i], str) else None
+            said = next((u for n, c, _ in places if isinstance(u := system.in_text(plain(group.tables[n].grid.cell(r[n], c))), Unit)), None)
+            if own and said and said.power != 1:
+                table, text = group.tables[number], f"第{start + i + 1}行“{f.zh}”填的是“{plain(cells[i])}”，而这一行的单位是“{said.text}”，无法判定数值。请只填数字。"
+                self._faults.append(
+                    self._finding("GEN-TYPE", text, sheet=table.grid.name, member=table.grid.member, cell=a1(r[number] + 1, column.col), row_no=start + i + 1, field=f.name, value=plain(cells[i]))
+                )
 
     def _undecided_units(self, cells: dict[str, list[Any]], converted: dict[str, Converted], units: dict[str, str | None]) -> None:
         """Money of which neither cell nor heading nor 单位 line says what it is in: told once, never guessed."""

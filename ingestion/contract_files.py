@@ -20,7 +20,7 @@ import yaml
 from ingestion.contracts import CHECKS, ContractError, Field, Form, Rule
 from ingestion.expressions import Expression, ExpressionError
 from ingestion.grid import squeeze
-from ingestion.units import PERCENT, Unit, Units
+from ingestion.units import PER_MILLE, PERCENT, Unit, Units
 
 TYPES = ("text", "code", "integer", "decimal", "date", "percent", "boolean")
 KINDS = ("key", "attribute", "stock", "cumulative", "constant", "flow", "declared")
@@ -31,8 +31,8 @@ PERSONAL = ("personal", "pii", "sensitive", "restricted", "confidential")
 RATES = ("%", "percent", "percentage", "pct", "百分比", "百分数")
 BY_ROW = "by_row"  # unit: another column of the row says it, or the row's own name
 # What does not add up over rows, and may be negative
-NOT_ADDITIVE = re.compile("率|比重|比例|占比|均|单产|亩产|单价|价格|指数|增长|增减|增幅|同比|环比|位次|排名|排序|温度|系数|密度")
-MAY_BE_NEGATIVE = re.compile("增长|增减|增幅|同比|环比|净|差额|差值|温度|结余|盈亏|利润")
+NOT_ADDITIVE = re.compile("率|比重|比例|占比|均|单产|亩产|单价|价格|指数|增长|增减|增幅|增速|涨跌|涨幅|同比|环比|位次|排名|排序|温度|系数|密度|性别比|寿命|[=＝]100")
+MAY_BE_NEGATIVE = re.compile("增长|增减|增幅|增速|涨跌|涨幅|升降|变动|变化|同比|环比|净|差额|差值|温度|结余|盈亏|利润")
 IDENTIFIER = re.compile(r"[a-z][a-z0-9_]{0,57}")
 SQL_WORDS = frozenset(
     (  # noqa: SIM905  as one reads them
@@ -167,13 +167,14 @@ class _Document:
         if unit is None and not by_row and "type" not in own:
             written = {u for t in (zh, *aliases) if "(" in squeeze(t) and (u := self.units.in_text(t))}
             rate = written == {PERCENT}
-            unit = next(iter(written)).text if len(written) == 1 and isinstance(next(iter(written)), Unit) else None
+            stated = next(iter(written)) if len(written) == 1 else None
+            unit = stated.text if isinstance(stated, Unit) else stated if stated == PER_MILLE else None
         values = _values(own.get("values"))
         kind_of_data = own.get("type") or self._type(node, zh, rate, bool(values), own)
         if kind_of_data not in TYPES:
             raise ContractError(f"field {zh}: type {kind_of_data}: known are {', '.join(TYPES)}")
         numeric = kind_of_data in ("integer", "decimal", "percent")
-        loose = numeric and (kind_of_data == "percent" or bool(NOT_ADDITIVE.search(zh)) or "/" in (unit or ""))
+        loose = numeric and (kind_of_data == "percent" or bool(NOT_ADDITIVE.search(zh)) or "/" in (unit or "") or unit == PER_MILLE)
         kind = own.get("kind") or ("key" if is_key else "attribute" if not numeric or loose else "stock")
         if kind not in KINDS:
             raise ContractError(f"field {zh}: kind {kind}: known are {', '.join(KINDS)}")

@@ -57,6 +57,11 @@ class Field:
     def numeric(self) -> bool:
         return self.type in ("integer", "decimal", "percent")
 
+    @property
+    def adds_up(self) -> bool:
+        """A total of it is the sum of its rows."""
+        return self.type in ("integer", "decimal") and self.kind in ("stock", "cumulative", "constant", "flow")
+
 
 @dataclass(frozen=True)
 class Rule:

@@ -14,7 +14,7 @@ from ingestion.contracts import Field
 from ingestion.grid import FOOTNOTES, number_text, parts_of, plain, squeeze
 from ingestion.recognise import PERCENT, Recogniser
 from ingestion.reference import Codes
-from ingestion.units import POWERS
+from ingestion.units import POWERS, RATES
 from ingestion.weeks import full_date_in
 
 FEN = Decimal("0.01")
@@ -24,6 +24,7 @@ _GAP = re.compile(r"\d\s+\d")
 _GROUPED = re.compile(r"(?<![\d\s])\s*\d{1,3}(?:[ \u2009]\d{3})+(?!\s*\d)")
 _BRACKETED = re.compile(r"\((\d[\d,.]*)\)")
 _ENUMERATION = re.compile(r"^(?:\([一二三四五六七八九十\d]{1,3}\)[、.]?|[一二三四五六七八九十]+[、.]|\d{1,2}[、.)](?!\d))")
+_PART = re.compile("\\(其中\\)|其中|#(?=[\u4e00-\u9fff])")  # a part of the row above it, counted there already
 _MONTH_DAY = re.compile(r"(\d{1,2})(?:月(\d{1,2})[日号]?|[./-](\d{1,2}))")
 _SQUEEZED = re.compile("[0-9A-Za-z\u4e00-\u9fff]+")  # what most cells are, and `squeeze` leaves as it is
 _FIRST_DAY, _LAST_DAY = dt.date(1900, 1, 1), dt.date(2100, 1, 1)
@@ -123,7 +124,7 @@ class Converter:
             factor = Decimal(self.recogniser.money.get(unit or "元", "1")) if field.money else self.recogniser.unit_system.factor(field, unit)
             return lambda cell: self._number(cell, field, factor, whole=False)
         if field.type == "percent":
-            return lambda cell: self._percent(cell, field, Decimal("0.01") if unit == PERCENT else Decimal(1))
+            return lambda cell: self._percent(cell, field, RATES.get(unit or "", Decimal(1)))
         if field.type == "date":
             return self._date
         if field.type == "boolean":
@@ -233,6 +234,9 @@ class Converter:
                 key, factor = key[:-1], Decimal("0.01")
             elif key.endswith("‰"):
                 key, factor = key[:-1], Decimal("0.001")
+            if bracketed := _BRACKETED.fullmatch(key):
+                key = "-" + bracketed.group(1)
+            key = key.replace("−", "-")
             if _NUMBER.fullmatch(key):
                 number = Decimal(key.replace(",", ""))
         if number is None:
@@ -337,7 +341,7 @@ class Converter:
 
     def _free_key(self, cell: Any) -> tuple:
         """A number or name that no list holds; but a line of averages or of last week's figures is no row of the form."""
-        if (label := squeeze(plain(cell))) in self._summaries or (len(label) <= 10 and label.startswith(self._summary_beginnings)):
+        if (label := squeeze(plain(cell))) in self._summaries or _PART.match(label) or (len(label) <= 10 and label.startswith(self._summary_beginnings)):
             return None, Problem("GEN-VALUE", "是汇总、对比性质的行，不是一条记录", "请把此行移到表外，或在合计行填报"), None
         return _identifier(cell)
 

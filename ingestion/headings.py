@@ -8,7 +8,7 @@ from typing import Any
 
 from ingestion.containers import Refusal
 from ingestion.grid import Grid, filled, is_empty, plain, squeeze
-from ingestion.recognise import Recogniser
+from ingestion.recognise import Recogniser, as_heading, is_foreign
 
 HEADING_ROWS = 4
 MAX_RUNS = 2_000  # headings repeated on every page of the longest list stay well below
@@ -84,7 +84,7 @@ def _is_strong(row: list[Any], recogniser: Recogniser) -> bool:
     if len(texts) + len(years) < 2 or not texts or _has_figures(row, but=len(years)) or recogniser.is_label_row(row):
         return False
     if years:  # 2018 | 2019 as numbers beside headings
-        return _hits(row, recogniser) + sum(recogniser.is_heading(f"{int(y)}年") for y in years) >= 2
+        return _hits(row, recogniser) + sum(recogniser.is_heading(str(int(y))) for y in years) >= 2
     hits = _hits(row, recogniser)
     return hits >= 2 and hits * 3 >= len(texts)
 
@@ -93,8 +93,9 @@ def _is_strong_with_groups(grid: Grid, row: int, recogniser: Recogniser) -> bool
     """学校数 | 教师数 below 小学 and 中学, where only both together are headings."""
     if not row or (not is_empty(grid.cell(row, 0)) and grid.cell(row - 1, 0)):
         return False  # the ordinary row: it has a key
-    columns, groups = filled(grid.rows[row]), filled(grid.rows[row - 1])
-    if len(groups) < 2 or not groups[0] < min(columns, default=0) or _has_figures(grid.rows[row - 1]) or recogniser.is_label_row(grid.rows[row - 1]):
+    groups_row = grid.rows[row - 1]
+    columns, groups = filled(grid.rows[row]), filled(groups_row)
+    if len(groups) < 2 or not groups[0] < min(columns, default=0) or _has_figures(groups_row, but=sum(map(_is_year, groups_row))) or recogniser.is_label_row(groups_row):
         return False
     return _completes(grid, row - 1, row, recogniser)
 
@@ -124,10 +125,15 @@ def _looks_like_data(grid: Grid, row: int, strong: int, seen: set[str], recognis
     return len(filled(cells)) * 2 > len(filled(grid.rows[strong]))
 
 
+def _years_above(grid: Grid, row: int) -> int:
+    """How many cells of a row are years as numbers that stand above several columns."""
+    return sum(_is_year(grid.cell(r1, c1)) for (r1, c1), (_, c2) in grid.merged if r1 == row and c2 > c1)
+
+
 def _is_upper(grid: Grid, row: int, recogniser: Recogniser) -> bool:
     cells = grid.rows[row]
     texts = [c for c in cells if isinstance(c, str) and c.strip()]
-    if not texts or _has_figures(cells) or recogniser.is_label_row(cells) or any(recogniser.title_in(t) or _is_figure_text(t) for t in texts):
+    if not texts or _has_figures(cells, but=_years_above(grid, row)) or recogniser.is_label_row(cells) or any(recogniser.title_in(t) or _is_figure_text(t) for t in texts):
         return False
     if any(recogniser.is_signature(t) or recogniser.is_note(t) for t in texts) or any(re.search(r"\d{3}", t) and not recogniser.is_heading(t) for t in texts):
         return False
@@ -147,8 +153,11 @@ def _is_lower(grid: Grid, top: int, row: int, recogniser: Recogniser) -> bool:
     """The row carries on the headings above it: a merged heading reaches into it, or it leaves the first column free."""
     cells = grid.rows[row] if row < len(grid.rows) else []
     columns = filled(cells)
-    if not columns or _has_figures(cells):
+    years = sum(map(_is_year, cells))
+    if not columns or _has_figures(cells, but=years):
         return False
+    if years:  # 2018 | 2019 as numbers below their group
+        return (columns[0] > min(filled(grid.rows[top]), default=0) or is_foreign(plain(cells[columns[0]]))) and _completes(grid, top, row, recogniser)
     if any(top <= r1 < row <= r2 for (r1, _), (r2, _) in grid.merged):
         return True
     hits = sum(recogniser.is_heading(cells[c]) for c in columns)
@@ -158,6 +167,8 @@ def _is_lower(grid: Grid, top: int, row: int, recogniser: Recogniser) -> bool:
     if below_group and row - top < HEADING_ROWS - 1 and _is_lower(grid, top, row + 1, recogniser):
         return True
     if below_group and _completes(grid, top, row, recogniser):
+        return True
+    if _is_foreign_line(grid, top, row, recogniser):
         return True
     # units below their headings
     return all(squeeze(plain(cells[c])).strip("()") in recogniser.units for c in columns)
@@ -172,16 +183,34 @@ def _is_lower_after_gap(grid: Grid, top: int, row: int, recogniser: Recogniser) 
     return under_a_group and all(recogniser.is_heading(grid.rows[row + 1][c]) for c in below) and _is_lower(grid, top, row + 1, recogniser)
 
 
+def _is_foreign_line(grid: Grid, top: int, row: int, recogniser: Recogniser) -> bool:
+    """Region | Grain | Oil below 地区 | 粮食 | 油料: the names once more, with figures or further headings below them."""
+    cells = grid.rows[row]
+    columns = filled(cells)
+    foreign = [c for c in columns if is_foreign(plain(cells[c])) and not recogniser.is_heading(cells[c])]
+    if len(foreign) < 2 or row - top >= HEADING_ROWS:
+        return False
+    below = next((r for r in range(row + 1, min(row + 4, len(grid.rows))) if filled(grid.rows[r])), None)
+    if below is None:
+        return False
+    figures = {c for c in filled(grid.rows[below]) if not isinstance(grid.rows[below][c], str) or _is_figure_text(grid.rows[below][c])}
+    if figures:  # no row of data without figures where the next one has them
+        return foreign == columns and figures <= set(foreign)
+    return _is_lower(grid, top, below, recogniser)
+
+
 def _completes(grid: Grid, top: int, row: int, recogniser: Recogniser) -> bool:
     """户数 | 人数 below 搬迁, without merged cells: with the group to the left above them they are headings."""
     cells, groups = grid.rows[row], grid.rows[row - 1]
     columns = filled(cells)
-    if row - 1 < top or not 2 <= len(columns) <= MAX_STRIPPED or any(not isinstance(cells[c], str) or len(cells[c]) > 20 or _is_figure_text(cells[c]) for c in columns):
+    if row - 1 < top or not 2 <= len(columns) <= MAX_STRIPPED or any(not (isinstance(cells[c], str) or _is_year(cells[c])) or len(plain(cells[c])) > 20 or _is_figure_text(plain(cells[c])) for c in columns):
         return False
     named = 0
     for c in columns:
-        left = next((g for g in range(min(c, len(groups) - 1), -1, -1) if isinstance(groups[g], str) and groups[g].strip()), None)
-        named += left is not None and (recogniser.is_heading(f"{groups[left]}{cells[c]}") or recogniser.is_heading(f"{cells[c]}{groups[left]}"))
+        left = next((g for g in range(min(c, len(groups) - 1), -1, -1) if (isinstance(groups[g], str) and groups[g].strip()) or _is_year(groups[g])), None)
+        if left is not None:
+            group, own = as_heading(groups[left]), as_heading(cells[c])
+            named += any(map(recogniser.is_heading, (f"{group}{own}", f"{own}{group}", f"{group}{squeeze(plain(cells[c]))}")))
     return named >= 2 and named * 2 >= len(columns)
 
 

@@ -29,6 +29,7 @@ class Segment:
     tables: list[Table] = field(default_factory=list)
     reason: str | None = None  # of a note 变化原因：…
     titled: bool = False  # the title itself names the form
+    years: set[frozenset[str]] = field(default_factory=set)  # that the titles of its tables speak of
 
 
 def segments_of(grid: Grid, recogniser: Recogniser) -> list[Segment]:
@@ -47,6 +48,8 @@ def segments_of(grid: Grid, recogniser: Recogniser) -> list[Segment]:
         segment = segments[-1] if continues else Segment(grid, form, block, titled=titled is not None)
         if not continues:
             segments.append(segment)
+        if named := frozenset(y for t in recogniser.titles_of(block) for y in _YEAR.findall(t)):
+            segment.years.add(named)
         if form is not None:
             if block.unit and not segment.block.unit:
                 segment.block.unit = block.unit

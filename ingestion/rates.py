@@ -14,6 +14,7 @@ from ingestion.groups import Group
 from ingestion.model import Finding
 from ingestion.recognise import PERCENT
 from ingestion.table_rows import Column
+from ingestion.units import PER_MILLE, RATES
 
 
 class Rates:
@@ -24,13 +25,21 @@ class Rates:
         self._finding = finding
         self._faults = faults
 
-    def scale(self, f: Field, converted: dict[str, Converted], column: Column, group: Group) -> str | None:
-        """Decide whether bare numbers of a rate are percent, and scale them: '%' or None (fractions)."""
+    def scale(self, f: Field, converted: dict[str, Converted], column: Column, group: Group, line: str | None = None) -> str | None:
+        """Decide whether bare numbers of a rate are percent, and scale them: '%', '‰' or None (fractions).
+
+        ``line``: what the table's 单位 line says of rates; the heading goes before it.
+        """
         result = converted[f.name]
+        stated = column.unit if column.unit in RATES else line
         if f.kind != "declared" or not self.base_of(f):  # a declared rate is held against our own figure, which tells more
             self._shown_in_percent(result, column, group, group.fields[f.name][0])
         open_ = [i for i, v in enumerate(result.values) if v and i not in result.signed]
-        heading = PERCENT if column.unit == PERCENT else None
+        if stated == PER_MILLE:
+            for i in open_:
+                result.values[i] *= RATES[PER_MILLE]
+            return PER_MILLE
+        heading = PERCENT if stated == PERCENT else None
         base = self.base_of(f)
         votes: Counter[str] = Counter()
         if base and all(n in converted for n in base):

@@ -311,6 +311,9 @@ class _Reader:
             if len(named) == 1 and (other := named.pop()) != self._code_now(reading.county_code):
                 own, other = self.codes.county_name(reading.county_code), self.codes.county_name(other)
                 tell("GEN-COUNTY", f"标题写的是{other}，填报单位是{own}，两者不符，无法判定是哪个县的数据。请改正后重报。", titles[0], own)
+        if len(found.segment.years) > 1:
+            named = "、".join(sorted({f"{y}年" for years in found.segment.years for y in years}))
+            tell("GEN-WEEK", f"本表的几部分标题写的是不同的年份（{named}），无法判定以哪一年为准。请每个时期单独成表。", named)
         date_text = plain(found.segment.block.date) if not is_empty(found.segment.block.date) else None
         if reading.week is None:
             wrong = f"截至日期“{date_text}”不是有效的日期" if date_text else "没有写明截至日期"

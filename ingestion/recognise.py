@@ -10,18 +10,19 @@ from typing import Any
 
 from ingestion.contracts import Contracts, Field, Form
 from ingestion.grid import is_empty, plain, squeeze
-from ingestion.units import Units
+from ingestion.units import OTHER_BRACKETS, POWERS, RATES, Units
 from ingestion.weeks import TitleBlock
 
 PERCENT = "%"
 _BRACKET = re.compile(r"\((?:单位:)?([^()]{0,12})\)$")
-_OTHER_BRACKETS = str.maketrans("[]【】〔〕{}", "()()()()")
+_BEHIND = re.compile(r"\(([^()]*)\)$")
 _MONEY_BEHIND = re.compile(r"(?<![十百千万美港欧日])(亿元|万元|千元|元)$")
 _WHICH = re.compile(r"^(?:其中[:,、]?|#)")
 _FAR_APART = re.compile(r"(?<![年月至到~—-])[ \u3000\t]{2,}(?![年月日至到~—-])")  # but not within 2020年  6月  14日
 _COUNTY_LIKE = re.compile(r"[\u4e00-\u9fff]{2,}[县区市]$")
 _BARE_YEAR = re.compile(r"(?:19|20)\d\d")
 _FOREIGN = re.compile(r"(?<=[\u4e00-\u9fff)])[A-Za-z]{3}[A-Za-z()&.,'/-]*$")  # 总人口 Total Population
+_IN_FOREIGN = re.compile(r"(?=.*[a-z]{2})[A-Za-z(][A-Za-z()&.,'/#%-]{2,}")  # Population, on a line of its own
 _OF_ALL = frozenset(("合计", "小计", "总计", "总数", "合计数", "计", "本年", "绝对数", "绝对值"))
 _COUNTED = {"人数": "persons", "户数": "households", "金额": "yuan"}
 _GENERAL_PARENT = re.compile("(?:情况|规模|进展|指标|数)$")
@@ -55,6 +56,17 @@ def _without(levels: list[str], said: re.Pattern[str]) -> list[str] | None:
     return [*levels[:-1], rest] if rest and rest != keys[-1] else None
 
 
+def is_foreign(text: str) -> bool:
+    """Nothing but a foreign name, as it stands below the Chinese one. With figures in it (1000 tons) it says more than a name."""
+    return _IN_FOREIGN.fullmatch(squeeze(text)) is not None
+
+
+def as_heading(cell: Any) -> str:
+    """What a cell says as a heading: a year in full, the Chinese name without the foreign one behind it."""
+    key = squeeze(plain(cell))
+    return f"{key}年" if _BARE_YEAR.fullmatch(key) else _FOREIGN.sub("", key)
+
+
 class FormHeadings:
     """The headings of one form: text → field. Weaker readings (without unit, without 其中) yield to stronger ones."""
 
@@ -68,8 +80,9 @@ class FormHeadings:
         for level, reading in enumerate((lambda t: t, self.bare, lambda t: _WHICH.sub("", self.bare(t)))):
             taken: dict[str, set[str]] = {}
             for f in form.fields:
-                for text in (f.zh, *f.aliases):
-                    key = reading(squeeze(text))
+                texts = [squeeze(t) for t in (f.zh, *f.aliases)]
+                for text in (*texts, *(f"{t}年" for t in texts if _BARE_YEAR.fullmatch(t))):
+                    key = reading(text)
                     taken.setdefault(key, set()).add(f.name)
                     self._levels[level].setdefault(key, f)
             if level:
@@ -79,10 +92,10 @@ class FormHeadings:
 
     def bare(self, text: str) -> str:
         """A squeezed heading without the unit behind it."""
-        text = _FOREIGN.sub("", text.translate(_OTHER_BRACKETS).rstrip("*"))
+        text = _FOREIGN.sub("", text.translate(OTHER_BRACKETS).rstrip("*"))
         while (found := _BRACKET.search(text)) and (found.group(1) in self._units or not found.group(1)):
             text = text[: found.start()]
-        return text[:-1] if text.endswith(PERCENT) and len(text) > 1 else text
+        return text[:-1] if text.endswith(tuple(RATES)) and len(text) > 1 else text
 
     def find(self, text: str) -> Field | None:
         key = squeeze(text)
@@ -100,9 +113,12 @@ class FormHeadings:
 
     def match(self, levels: list[str]) -> Field | None:
         """The field of a column whose headings, from the top down, are these."""
+        levels = [t for t in levels if not is_foreign(t) or self.find(t)] or levels
         if not levels:
             return None
         found = self._match(levels)
+        if found is None and (spoken := [f"{t}年" if _BARE_YEAR.fullmatch(squeeze(t)) else t for t in levels]) != levels:
+            found = self._match(spoken)
         if found is None or not any(w in squeeze(t) for t in levels[:-1] for w in self._other_periods):
             return found
         above = "".join(map(squeeze, levels[:-1]))
@@ -142,7 +158,7 @@ class FormHeadings:
     def _match(self, levels: list[str]) -> Field | None:
         leaf, above = levels[-1], levels[:-1]
         for start in range(len(above)):  # 2019年 above 外出务工人数 is not 外出务工人数
-            if found := self._levels[0].get(squeeze("".join(levels[start:]))):
+            if found := self._levels[0].get(squeeze("".join(levels[start:]))) or self._levels[1].get("".join(self.bare(squeeze(t)) for t in levels[start:])):
                 return found
         found = self.find(leaf)
         if found or not above:
@@ -173,8 +189,8 @@ class Recogniser:
         self.contracts = contracts
         self.writing = contracts.writing
         self.money = dict(self.writing["money_units"])
-        self.unit_system = Units(self.writing)
-        units = {*self.unit_system.words, *self.unit_system.scaled_words, *self.money, PERCENT}
+        self.unit_system = Units(self.writing, (f.unit for form in contracts.forms for f in form.fields if f.numeric and f.unit and not f.money))
+        units = {*self.unit_system.words, *self.unit_system.scaled_words, *self.money, *RATES}
         for form in contracts.forms:
             for f in form.fields:
                 if f.unit and any(c >= "\u4e00" for c in f.unit):
@@ -211,6 +227,8 @@ class Recogniser:
     def _is_heading(self, text: str) -> bool:
         key = squeeze(text)
         bare = next(iter(self._headings.values())).bare(key)
+        if _BARE_YEAR.fullmatch(key) and f"{key}年" in self.known_words:
+            return True
         if key in self.known_words or bare in self.known_words or _WHICH.sub("", bare) in self.known_words:
             return True
         rest = self._period.sub("", bare, count=1)
@@ -226,14 +244,14 @@ class Recogniser:
         return [t for t in block.texts if self.title_in(t)]
 
     def unit_in(self, text: str) -> str | None:
-        """The money unit or % that a heading names in brackets or at its end."""
-        key = squeeze(text).translate(_OTHER_BRACKETS)
+        """The money unit, % or ‰ that a heading names in brackets or at its end."""
+        key = squeeze(text).translate(OTHER_BRACKETS)
         for inner in re.findall(r"\(([^()]*)\)", key):
             for token in re.split("[,、;/:]", inner):
-                if token in self.money or token == PERCENT:
+                if token in self.money or token in RATES:
                     return token
-        if key.endswith(PERCENT):
-            return PERCENT
+        if key.endswith(tuple(RATES)):
+            return key[-1]
         behind = _MONEY_BEHIND.search(key)
         return behind.group(1) if behind and behind.group(1) in self.money else None
 
@@ -305,14 +323,29 @@ class Recogniser:
                     self._note_pair(block, label, following)
                     if not label and value != item:
                         block.texts.append(value)
-                if not labelled and not self.is_note(item):
+                if labelled or self.is_note(item):
+                    continue
+                if self.unit_system.is_line(item):  # （万吨） alone is a 单位 line as well
+                    block.unit = block.unit or item.strip()
+                else:
                     block.texts.append(item.strip())
+        for title in self.titles_of(block):  # 主要农产品产量（万吨）
+            if not block.unit and (behind := _BEHIND.search(squeeze(title))) and self.unit_system.is_line(behind.group(1)):
+                block.unit = behind.group(1)
         return block
 
     def _is_label(self, item: Any) -> bool:
         """What a day in the next cell belongs to: 填报日期, with or without a colon."""
         key = squeeze(item).rstrip(":") if isinstance(item, str) else ""
         return key.endswith(("日期", "时间", "时点", "期")) or any(p.fullmatch(key) for p in self._labels.values()) or squeeze(str(item)).endswith(":")
+
+    def is_unit_line(self, text: str) -> bool:
+        """单位：亩, （万吨）: said of a table, and no row of it; but 单位：甲县统计局 is a signature."""
+        key = squeeze(text)
+        if (label := self._labels["unit"].match(key)) and key[label.end() :]:
+            said = key[label.end() :]
+            return self.unit_system.is_line(said) or said.startswith(tuple(POWERS)) or said.endswith(tuple(self.unit_system.words))
+        return key.startswith("(") and key.endswith(")") and self.unit_system.is_line(key)
 
     def _items(self, cell: Any) -> list[Any]:
         """A cell of a title block; what stands far apart in one with labels is as good as in several cells."""

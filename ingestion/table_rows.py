@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import bisect
 import datetime as dt
 import re
 from dataclasses import dataclass, field
 from typing import Any
 
+from ingestion.contract_files import NOT_ADDITIVE
 from ingestion.contracts import Field, Form
 from ingestion.grid import Grid, filled, is_empty, is_figure, plain, squeeze
 from ingestion.headings import STRETCH
-from ingestion.recognise import Recogniser
+from ingestion.recognise import Recogniser, as_heading
 
-_REMARK = re.compile(r"^[*#]|^\d{1,2}[)、.．]|[:,。;，；：]|^.{16,}")
+_REMARK = re.compile(r"^[*#]|^(?:\d{1,2}|[A-Za-z])[)、.．]|[:,。;，；：]|^.{16,}")
 _SENTENCE = re.compile(r"^[①-⑳*＊※]|[。；;]")  # no name of a place or of a code list
+_YEAR_LINE = re.compile(r"(?:19|20)\d\d年?度?")
 _PAGE_MARK = re.compile(r"^第\d+页|共\d+页|[转续接][上下]页|^-\d{1,3}-$")
 _DAY = re.compile(r"(?:\d{4})?年\d{0,2}月\d{0,2}日|\d{4}[./-]\d{1,2}[./-]\d{1,2}")
 _CONTACT = re.compile("电话|手机|传真|邮编")
@@ -50,6 +53,8 @@ class Table:
     rows: list[int] = field(default_factory=list)  # data rows, 0-based
     totals: list[Total] = field(default_factory=list)
     unit: str = ""  # its own 单位 line, where it has one
+    unit_lines: list[int] = field(default_factory=list)  # rows below the headings that speak of units, 0-based
+    year_lines: list[int] = field(default_factory=list)  # … that speak of a year
     doubles: dict[str, list[Column]] = field(default_factory=dict)  # field → columns that name it equally well
 
     def column_of(self, name: str) -> Column | None:
@@ -76,6 +81,9 @@ def sort_rows(table: Table, form: Form, recogniser: Recogniser, end: int) -> lis
     groups = {squeeze(label) for f in form.fields for labels in f.values.values() for label in labels}
     if form.key.codes == "identifier":
         special_last |= {g[-1] for g in groups if g}
+    whole = _words_of_the_whole(table, form, recogniser) - groups
+    if whole:
+        special_first |= {"全"}
     group: str | None = None
     ended = names_follow = False
     rows, add = grid.rows, table.rows.append
@@ -119,6 +127,9 @@ def sort_rows(table: Table, form: Form, recogniser: Recogniser, end: int) -> lis
             ended = True
             continue
         label = _total_label(cells, within, lead, totals + subtotals)
+        if label is None and whole and isinstance(value, str) and as_heading(value) in whole:
+            table.totals.append(Total(index, plain(value), None, len(table.rows), grand=True))
+            continue
         if label is not None:
             bare = squeeze(label)
             named = re.sub("|".join(map(re.escape, totals + subtotals)), "", bare).strip(":、()")
@@ -130,6 +141,9 @@ def sort_rows(table: Table, form: Form, recogniser: Recogniser, end: int) -> lis
             if len(within) > 1:  # 一、广东省财政 with the figures of the group
                 table.totals.append(Total(index, start, group, len(table.rows), grand=False))
                 continue
+        if len(within) <= 2 and not ended and any(map(recogniser.is_unit_line, texts)):
+            table.unit_lines.append(index)  # below the last row it says nothing of any, see Assembly
+            continue
         if len(within) == 1 and _is_lone_text(cells[within[0]], within[0] == key, form, recogniser):
             tail.append(start)
             group = _GROUP_LABEL.sub("", squeeze(start)).strip(":") if not ended else group
@@ -141,6 +155,8 @@ def sort_rows(table: Table, form: Form, recogniser: Recogniser, end: int) -> lis
             continue
         add(index)
     tail += _notes_behind(table, lead, mapped, form)
+    _totals_in_further_keys(table, form, lead, frozenset(totals + subtotals))
+    _lines_between(table, lead, mapped, recogniser)
     return tail
 
 
@@ -152,6 +168,55 @@ def _is_record(cells: list[Any], own: set[int], measured: set[int], columns: int
 def _begins_with(cells: list[Any], special_first: set[str]) -> bool:
     """单位负责人： where the serial numbers stand, and the name below the keys."""
     return any(type(c) is str and c and c[0] in special_first for c in cells)
+
+
+def _lines_between(table: Table, lead: int, mapped: set[int], recogniser: Recogniser) -> None:
+    """2019年 or 构成（%） alone on a line, above rows that are named otherwise: no row, but what those below it are. Taken off the rows."""
+    rows = table.grid.rows
+    if len(table.rows) >= STRETCH:
+        return
+    for says, found in ((_says_year, table.year_lines), (lambda t: "=100" in t or recogniser.unit_system.in_text(t) is not None, table.unit_lines)):
+        saying = [r for r in table.rows if says(squeeze(plain(rows[r][lead])))]
+        if not saying or any(mapped.intersection(filled(rows[r])) != {lead} for r in saying):
+            continue
+        found += saying
+        table.rows = [r for r in table.rows if r not in saying]
+        for total in table.totals:
+            total.after = bisect.bisect(table.rows, total.row)
+
+
+def _words_of_the_whole(table: Table, form: Form, recogniser: Recogniser) -> frozenset[str]:
+    """全国, 全省: totals, where a column adds up and every total is held against its rows. Over averages and rates it is a row like others."""
+    checked = any(r.definition.get("printed") for r in form.rules_of("total"))
+    adds_up = any(c.field is not None and c.field.adds_up for c in table.columns)
+    return frozenset(map(squeeze, recogniser.writing["whole_words"])) if checked and adds_up else frozenset()
+
+
+def _says_year(text: str) -> bool:
+    return _YEAR_LINE.fullmatch(text) is not None
+
+
+def _totals_in_further_keys(table: Table, form: Form, lead: int, words: frozenset[str]) -> None:
+    """甲县 | 小计 | 3: a total whose word stands in another column than the first of the key. Taken off the rows."""
+    names = form.identity or [f.name for f in form.fields if f.type in ("text", "code")]
+    columns = [
+        c.col for c in table.columns
+        if c.field is not None and c.field.name in names and c.field is not form.key and words.isdisjoint(squeeze(w) for labels in c.field.values.values() for w in labels)
+    ]  # fmt: skip
+    rows, last = table.grid.rows, frozenset(w[-1] for w in words)
+    found = {}
+    for col in columns:
+        for r in table.rows:
+            cell = rows[r][col]
+            if type(cell) is str and cell and cell.strip()[-1:] in last and squeeze(cell).strip(":") in words:
+                found[r] = plain(cell)
+    if not found:
+        return
+    table.rows = [r for r in table.rows if r not in found]
+    table.totals += [Total(r, label, plain(table.grid.cell(r, lead)) or None, 0, grand=False) for r, label in found.items()]
+    table.totals.sort(key=lambda t: t.row)
+    for total in table.totals:
+        total.after = bisect.bisect(table.rows, total.row)
 
 
 def _all_ordinary(rows: list[list[Any]], first: int, lead: int, special_first: set[str], special_last: set[str]) -> bool:
@@ -207,7 +272,9 @@ def _total_label(cells: list[Any], within: list[int], lead: int, words: tuple[st
         if c > lead and not is_empty(cells[lead] if lead < len(cells) else ""):
             return None
         if isinstance(cells[c], str):
-            text = re.sub(r"\([^()]*\)$", "", squeeze(cells[c])).strip(":")
+            text = re.sub(r"\([^()]*\)$", "", as_heading(cells[c])).strip(":")
+            if NOT_ADDITIVE.search(text):  # 合计生育率
+                return None
             if text in words or (len(text) <= 14 and text.endswith(words)) or (len(text) <= 14 and text.startswith(words)):
                 return plain(cells[c])
             if c >= lead:

@@ -8,6 +8,8 @@ what the figures are, and the form is returned with a sentence.
 from __future__ import annotations
 
 import re
+import unicodedata
+from collections.abc import Iterable
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
@@ -21,9 +23,13 @@ POWERS = {
     "百": Decimal(10) ** 2, "十": Decimal(10),
 }  # fmt: skip
 PERCENT = "%"
+PER_MILLE = "‰"
+RATES = {PERCENT: Decimal("0.01"), PER_MILLE: Decimal("0.001")}
+OTHER_BRACKETS = str.maketrans("[]【】〔〕{}", "()()()()")
 _BRACKETS = re.compile(r"\(([^()]*)\)")
 _LINE = re.compile(r"[,、;:()和及]")
 _TOKENS = re.compile(r"[,、;和及]")
+_NO_UNIT = re.compile("^[见如详按同]|(?:局|办|办公室|委|委员会|部|院|站|中心|公司|政府|镇|乡|会|科|股)$|.{13}")  # on a line 单位：…, but none
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,15 +42,21 @@ class Unit:
 
 
 class Units:
-    """The units that the contracts know, from ``writing`` of general.yaml."""
+    """The units that the contracts know, from ``writing`` of general.yaml, and those of the contracts' fields (``more``)."""
 
-    def __init__(self, writing: dict[str, Any]):
+    def __init__(self, writing: dict[str, Any], more: Iterable[str] = ()):
         self._by_unit = {unit: frozenset(map(squeeze, words)) for unit, words in writing["unit_words"].items()}
         self._names = {str(name).lower(): unit for name, unit in writing["unit_names"].items()}
         self._measures = frozenset(w for unit in writing["measures"] for w in self._by_unit[unit])
         money = {squeeze(w) for w in writing["money_units"]}
         self._money = frozenset({"元"}) | {w for w in money if len(w) == 1}
         self.words = frozenset().union(*self._by_unit.values()) | self._money
+        for text in sorted({squeeze(t) for t in more}):
+            if text not in self._by_unit and self.parse(text) is None:  # 美元 of 万美元, 公斤/公顷: a measure like those we know
+                word = next((text[len(p) :] for p in POWERS if text.startswith(p) and len(text) > len(p)), text)
+                self._by_unit[word] = frozenset({word})
+                self._measures |= {word}
+                self.words |= {word}
         self.scaled_words = frozenset(p + w for p in POWERS for w in self.words)
 
     def parse(self, text: str) -> Unit | None:
@@ -88,27 +100,73 @@ class Units:
 
     def in_text(self, text: str) -> Unit | str | None:
         """The unit in a heading's brackets, or which the whole text is; '%' for a rate."""
-        key = squeeze(text)
+        return next(iter(self.listed(text)), None)
+
+    def listed(self, text: str) -> list[Unit | str]:
+        """All that a heading's brackets list (千公顷、万吨 over several columns), or what the whole text is."""
+        key = squeeze(text).translate(OTHER_BRACKETS)
         for inner in reversed(_BRACKETS.findall(key)):
-            for token in _TOKENS.split(inner.removeprefix("单位:")):
-                if token in (PERCENT, "‰"):
-                    return token
-                if found := self.parse(token):
-                    return found
-        return self.parse(key)
+            tokens = _TOKENS.split(inner.removeprefix("单位:"))
+            if found := [u for t in tokens if (u := self.parse(t) or (t if t in RATES else None))]:
+                return found
+        whole = self.parse(key) or (key[-1] if key.endswith(tuple(RATES)) else None)
+        return [whole] if whole else []
 
     def in_line(self, line: str) -> list[Unit]:
         """The units of a 单位 line: 亩、万元, （单位：万亩）, 万亩/万吨 (but 公斤/亩 is a unit of its own)."""
+        return [u for token in self._tokens(line) for u in self._units_of(token)]
+
+    def _units_of(self, token: str) -> list[Unit]:
+        if whole := self.parse(token):
+            return [whole]
+        parts = [u for u in map(self.parse, token.split("/")) if u]
+        return parts if any(u.power != 1 for u in parts) else []
+
+    def _tokens(self, line: str) -> list[str]:
+        """What a 单位 line lists. Spaces part it only where it makes no sense without them (万 元, but 亩 吨), and not behind a number (10000 yuan)."""
         found = []
-        for token in _LINE.split(squeeze(line).replace("单位:", "")) if line else ():
-            parts = list(map(self.parse, token.split("/")))
-            if len(parts) == 1 or any(u and u.power != 1 for u in parts):
-                found += [u for u in parts if u]
-        return found
+        for part in _LINE.split(unicodedata.normalize("NFKC", line).translate(OTHER_BRACKETS).replace("人民币", "")) if line else ():
+            token = squeeze(part)
+            known = token in RATES or self._units_of(token)
+            apart = part.split()
+            found += [token] if known or any(a.isdigit() for a in apart) else map(squeeze, apart)
+        return [t for t in found if t and not t.endswith("单位")]
+
+    def rate_in_line(self, line: str) -> str | None:
+        """% or ‰, where a 单位 line lists one of them."""
+        rates = set(self._tokens(line)) & RATES.keys()
+        return rates.pop() if len(rates) == 1 else None
+
+    def is_line(self, text: str) -> bool:
+        """A text that is nothing but units: （千公顷、万吨）."""
+        tokens = self._tokens(text)
+        return bool(tokens) and all(t in RATES or self._units_of(t) for t in tokens)
+
+    def unread(self, line: str, compound: bool = False) -> str | None:
+        """What a 单位 line lists that no contract knows (万美元, 担); one made of two known units only where asked for."""
+        for token in self._tokens(line):
+            if token in RATES or self._units_of(token) or _NO_UNIT.search(token):
+                continue
+            if compound or "/" not in token or not all(map(self.parse, token.split("/"))):
+                return token
+        return None
+
+    def money_in_line(self, line: str, known: dict[str, str]) -> str | None:
+        """Why a 单位 line does not tell what the amounts are in: it names two units of money, or one we have no factor for (百万元)."""
+        stated = {u.text: u.power for u in self.in_line(line) if u.word in self._money}
+        if len(set(stated.values())) > 1:
+            return f"没有注明金额单位，而单位栏同时写有“{'”“'.join(stated)}”"
+        strange = next((t for t in stated if t not in known), None) or (None if stated else self.unread(line))
+        return f"没有注明金额单位，而单位栏注明的“{strange}”不是可以换算的金额单位" if strange else None
 
     def misplaced(self, field: Field, levels: list[str], known: dict[str, str]) -> str | None:
         """Why the heading of a money column cannot be right: it speaks of another unit, or of one we have no factor for."""
-        heading = next((u for u in map(self.in_text, reversed(levels)) if u), None)
+        listed = next((found for t in reversed(levels) if (found := self.listed(t))), [])
+        if len({u.power for u in listed if isinstance(u, Unit) and u.word in self._money}) > 1:
+            return "列名同时写有几种金额单位"
+        if not any(isinstance(u, str) for u in listed) and any(u.text in known for u in listed):
+            return None
+        heading = next(iter(listed), None)
         text = heading.text if isinstance(heading, Unit) else heading
         if text is None or text in known or (isinstance(heading, Unit) and not self.telling(heading)):
             return None
@@ -123,9 +181,13 @@ class Units:
         own = self.of(field)
         if field.unit_by_row:
             return None, None
-        heading = next((u for u in map(self.in_text, reversed(levels)) if u), None)
+        listed = next((found for t in reversed(levels) if (found := self.listed(t))), [])
+        ours = [u for u in listed if own and isinstance(u, Unit) and u.word in own[1]]
+        if len({u.power for u in ours}) > 1:
+            return None, f"列名同时写有“{'”“'.join(u.text for u in ours)}”"
+        heading = next(iter(ours or listed), None)
         if isinstance(heading, str):
-            return None, f"列名注明的是“{heading}”，而数据契约规定为数值" if own or field.type == "decimal" else None
+            return None, f"列名注明的是“{heading}”，而数据契约规定为数值"
         if heading:
             return self._accept(field, own, heading, "列名注明的单位")
         tokens = self.in_line(line)
@@ -134,6 +196,12 @@ class Units:
             return None, f"单位栏同时写有“{'”“'.join(fitting)}”，本列没有注明是哪一种"
         if fitting:
             return next(iter(fitting)), None
+        rates = [t for t in self._tokens(line) if t in RATES]
+        if rates and ((own and PER_MILLE in own[1]) or (not tokens and (own is None or self._is_measure(own[1])))):
+            return None, f"单位栏注明的是“{rates[0]}”，而数据契约规定为数值"
+        unread = self.unread(line, compound="/" in (field.unit or ""))
+        if unread and (self._is_measure(own[1]) if own else unread.startswith(tuple(POWERS))):
+            return None, f"单位栏注明的单位“{unread}”不是数据契约规定的单位"
         known = [words for f in form.fields if f.numeric and (o := self.of(f)) for words in [o[1]]]
         strange = [u for u in tokens if self.telling(u) and not any(u.word in words for words in known)]
         if strange and (own is None or self._is_measure(own[1])):

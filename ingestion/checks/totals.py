@@ -9,9 +9,8 @@ from decimal import Decimal
 from ingestion.checks.keys import missing, repeated
 from ingestion.checks.subject import HALF_A_FEN, Subject
 from ingestion.contracts import Field, Rule, contracts
+from ingestion.grid import squeeze
 from ingestion.model import TotalRow
-
-_ADDITIVE = ("stock", "cumulative", "constant", "flow")
 
 
 def check_totals(subject: Subject, rule: Rule) -> None:
@@ -43,7 +42,7 @@ def check_unmarked_total(subject: Subject, rule: Rule) -> None:
     key = subject.form.key
     if not rule.definition.get("printed") or key.values or key.codes not in (None, "identifier") or subject.rows < 4:
         return
-    columns = [subject.column(f.name) for f in subject.form.fields if f.type in ("integer", "decimal") and f.kind in _ADDITIVE]
+    columns = [subject.column(f.name) for f in subject.form.fields if f.adds_up]
     columns = [c for c in columns if None not in c and any(c)]
     if not columns:
         return
@@ -76,7 +75,8 @@ def _rows_of_subtotal(subject: Subject, rule: Rule, total: TotalRow, subtotals: 
     above, below = _rows_before(subject, total, subtotals), _rows_after(subject, total, subtotals)
     by_place = [below, above] if min(t.after_row for t in subtotals) == 0 else [above, below]
     if field is None:
-        return [rows for rows in by_place[:1] if rows]
+        named = [i for i, key in enumerate(subject.keys) if total.group and squeeze(str(key)) == squeeze(total.group)]  # 甲县 | 小计
+        return [rows for rows in ([named] if named else by_place[:1]) if rows]
     group = subject.column(field.name)
     of_one_group = [rows for rows in by_place if rows and len({group[i] for i in rows} - {None}) == 1]
     code = _group_code(field, total)
@@ -109,7 +109,7 @@ def _compare(
     compared = 0
     for field in subject.form.fields:
         given = total.values.get(field.name)
-        if field.type not in ("integer", "decimal") or field.kind not in _ADDITIVE or given is None or field.name in total.unreadable:
+        if not field.adds_up or given is None or field.name in total.unreadable:
             continue
         sums = [_sum(subject, field, rows) for rows in readings]
         if not sums or sums[0] is None:
