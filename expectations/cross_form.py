@@ -7,8 +7,8 @@ needs more than its own form, ``not_evaluable_zh``. The statement yields, in thi
     week, county_code, form, submission_id, row_no, row_key, field, value, expected, difference, evaluable
 
 one row a violation (row_no NULL: of the form as a whole), and one with ``evaluable`` false for each submission that
-cannot be judged. All values are text, money in yuan. It reads ``quality.accepted_submission`` and ``raw`` only, and
-yields no personal data but masked.
+cannot be judged. All values are text, money in yuan. It reads ``quality.accepted_submission``, ``raw`` and what
+`expectations.payouts` counts, and yields no personal data but masked.
 """
 
 from __future__ import annotations
