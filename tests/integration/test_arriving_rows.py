@@ -34,6 +34,13 @@ def lines(answer: Answer) -> bytes:
     return b"".join(itertools.chain.from_iterable(f.lines_for(1) for f in answer.file.forms))
 
 
+@pytest.mark.parametrize("rows", [0, 1, copying.PIECE_ROWS // 2, copying.PIECE_ROWS // 2 + 1, copying.PIECE_ROWS, ROWS])
+def test_every_row_is_in_one_piece(rows):
+    prepared = copying.prepare(answer("长表.xlsx", rows), Pseudonyms("0" * 64)).forms[0]
+    numbers = [int(line.split(b"\t")[1]) for line in b"".join(prepared.lines_for(1)).splitlines()]
+    assert numbers == list(range(1, rows + 1))
+
+
 def shot_after(pieces: int, times: int, note):
     """A reader that dies when it has handed out so many pieces; the first ``times`` times it is asked."""
 
