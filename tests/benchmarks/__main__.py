@@ -9,6 +9,7 @@ import json
 import os
 import platform
 import sys
+import traceback
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
@@ -74,6 +75,7 @@ TITLES = {
     "nation_build": "… built, of a day",
     "nation_judge": "… judged, of a day",
     "nation_publish": "… published, of a day",
+    "nation_correction": "… one county corrected, file to published",
     "nation_query_county": "… one county asked for, of two seconds",
     "nation_query_all": "… all counties asked for, of two seconds",
 }
@@ -152,6 +154,7 @@ def main() -> int:
             with workshop() as shop:
                 measured = (QUICK.get(name, GROUPS[name]) if given.quick else GROUPS[name])(shop, samples)
         except Exception as error:  # the other groups' figures are worth having
+            traceback.print_exc()
             print(f"{name}: {type(error).__name__}: {error}", file=sys.stderr, flush=True)
             failed.append(name)
             continue

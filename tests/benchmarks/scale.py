@@ -13,7 +13,7 @@ from demo.generate import write_demo, write_week
 from demo.reference import write_reference
 from expectations import payouts as counts
 from tests.benchmarks.figure import Figure, Watch, Workshop, against, seconds, within
-from tests.benchmarks.weeks import YEAR, _due, _made_up_places, _publish, _run
+from tests.benchmarks.weeks import YEAR, _corrections, _due, _made_up_places, _publish, _run, _steps
 from warehouse import database
 from warehouse.settings import Settings
 
@@ -120,59 +120,68 @@ def _gigabytes(settings: Settings) -> float:
 def nation(shop: Workshop, samples: int, households: int = 29_500_000, counties: int = 832) -> list[Figure]:
     """One week's snapshot of the monitored households of every county, on one PostgreSQL.
 
-    The counties' ledgers come in through the inbox as they are and are then filled up in the database to so many
-    households; from there on everything is the product: build, checks, publication. The figures are shares of a week's
-    time (or of a query's two seconds), so that they say how much room there is.
+    The week before is published from the counties' small files. This week's ledgers come in through the inbox as they
+    are and are then filled up in the database to so many households; from there on everything is the product: build,
+    checks, publication, and a cycle over one county's correction. The figures are shares of a week's time (or of a
+    query's two seconds), so that they say how much room there is.
     """
+    from ingestion.load import load
+    from ingestion.receive import receive
     from warehouse.build import build
     from warehouse.publication import publish
 
-    folder, week = shop.folder / "nation", "2020-W24"
+    folder, before, week = shop.folder / "nation", 24, "2020-W25"
     os.environ["WAREHOUSE_REFERENCE"] = str(write_reference(folder / "reference", counties, townships=3, villages=5))
     try:
         with shop.home() as settings, database.connect(settings, autocommit=True) as connection:
-            demo = write_week(folder / "w24", 24, forms=("MON01", "MON02"), payouts=3)
-            said = _run(settings, demo.folder, _due(settings, week))
-            rate, rows = _fill_ledgers(connection, households)
+            first, demo = (write_week(folder / f"w{n}", n, forms=("MON01", "MON02"), payouts=3) for n in (before, before + 1))
+            said = _run(settings, first.folder, _due(settings, first.weeks[0]))
+            receive(connection, settings, demo.folder, arrivals=demo.folder / "arrivals.csv")
+            load(connection, settings)
+            rate, rows = _fill_ledgers(connection, households, week)
             raw = _table_gb(connection, "raw.mon02")
-            connection.execute(
-                """insert into ops.pending_slice (form, county_code, week) select form, county_code, week from intake.accepted_submission where form = 'MON02'
-                   on conflict (form, county_code, week) do update set built = false"""
-            )
             built = seconds(lambda: build(settings, publish_week=week))
             judged = seconds(lambda: _judge(connection, settings, week))
             run = connection.execute("select max(check_run_id) from quality.check_run").fetchone()[0]
             published = seconds(lambda: publish(connection, settings, check_run_id=run, approved_by="benchmark"))
             connection.execute("vacuum analyze store.fct_monitored_household")
             store = _table_gb(connection, "store.fct_monitored_household")
-            queries = {name: statistics.median(seconds(lambda text=text: connection.execute(text).fetchall()) for _ in range(3)) for name, text in NATION_QUERIES.items()}
+            (county,) = connection.execute("select min(county_code) from reference.counties").fetchone()
+            queries = {
+                name: statistics.median(seconds(lambda text=text: connection.execute(text, {"county": county, "week": week}).fetchall()) for _ in range(3))
+                for name, text in NATION_QUERIES.items()
+            }
+            again = _corrections(demo, {counties: settings}, samples, folder, _due(settings, week) + dt.timedelta(hours=1))[counties]
+            size = _gigabytes(settings)
     finally:
         del os.environ["WAREHOUSE_REFERENCE"]
     day = 24 * 3600
     about = {"rows": rows, "counties": counties}
     return [
+        within("nation_receive", 3600, [said["wall"]], "s", files=len(first.files), of="a cycle over every county's small file", counties=counties),
         within("nation_intake", day, [rows / rate], "s", rows_a_second=round(rate), raw_gb=raw, of="COPY into raw with its keys, one session", **about),
         within("nation_build", day, [built], "s", of="dbt, keys and foreign keys checked", **about),
         within("nation_judge", day, [judged], "s", of="rules of the week, without Great Expectations", **about),
-        within("nation_publish", day, [published], "s", store_gb=store, of="row versions, hashes and revisions, one transaction", **about),
+        within("nation_publish", day, [published], "s", store_gb=store, database_gb=size, of="row versions, hashes and revisions, one transaction", **about),
+        within("nation_correction", 60, [t["wall"] for t in again[1:]], "s", of="one county's week, file to published", by_step=_steps(again[1:]), **about),
         *(within(f"nation_query_{name}", 2.0, [took], "s", **about) for name, took in queries.items()),
-        within("nation_receive", 3600, [said["wall"]], "s", files=len(demo.files), of="a cycle over every county's small file", counties=counties),
     ]
 
 
 NATION_QUERIES = {
-    "county": "select alert_level, count(*) from marts.fct_monitored_household where county_code = '455121' and week = '2020-W24' group by 1",
-    "all": "select county_code, alert_level, count(*) from marts.fct_monitored_household where week = '2020-W24' group by 1, 2",
+    "county": "select alert_level, count(*) from marts.fct_monitored_household where county_code = %(county)s and week = %(week)s group by 1",
+    "all": "select county_code, alert_level, count(*) from marts.fct_monitored_household where week = %(week)s group by 1, 2",
 }
 
 
-def _fill_ledgers(connection: psycopg.Connection, households: int) -> tuple[float, int]:
-    """Repeat each county's ledger until there are so many rows; returns rows a second of a COPY of a part of them, and the number."""
-    (have,) = connection.execute("select count(*) from raw.mon02").fetchone()
+def _fill_ledgers(connection: psycopg.Connection, households: int, week: str) -> tuple[float, int]:
+    """Repeat each county's ledger of a week until there are so many rows; returns rows a second of a COPY of a part of them, and the number."""
+    of_week = f"submission_id in (select submission_id from intake.submission where week = '{week}')"
+    (have,) = connection.execute(f"select count(*) from raw.mon02 where {of_week}").fetchone()
     times = max(0, round(households / have) - 1)
     columns = [c for (c,) in connection.execute("select attname from pg_attribute where attrelid = 'raw.mon02'::regclass and attnum > 0 and not attisdropped order by attnum")]
     marked = {"household_no": "r.household_no || '-' || n", "household_key": "md5(r.household_key || n)", "row_no": "r.row_no + n * 100000"}
-    select = f"select {', '.join(marked.get(c, 'r.' + c) for c in columns)} from raw.mon02 r cross join generate_series(1, {times}) n"
+    select = f"select {', '.join(marked.get(c, 'r.' + c) for c in columns)} from raw.mon02 r cross join generate_series(1, {times}) n where {of_week}"
     connection.execute("set session_replication_role = replica")
     connection.execute(f"insert into raw.mon02 ({', '.join(columns)}) {select}")
     connection.execute(

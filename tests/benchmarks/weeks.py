@@ -68,7 +68,7 @@ def city(shop: Workshop, samples: int, depths: tuple[int, ...] = (SHORT, LONG, L
         for demo in coming[:-1]:  # the first warms up
             for depth, settings in homes.items():
                 weekly[depth].append(_cycle(settings, demo))
-        again = _corrections(coming[0], homes, samples, shop.folder / "city")
+        again = _corrections(coming[0], homes, samples, shop.folder / "city", dt.datetime(YEAR, 12, 1, 9, tzinfo=first.timezone))
         figures = [
             within("city_week_cycle", 15.0, [t["wall"] for t in weekly[depths[0]][1:]], "s", files=len(coming[1].files), counties=counties, weeks=depths[0],
                    steps={d: _steps(took[1:]) for d, took in weekly.items()}),
@@ -139,8 +139,8 @@ def _deeper(name: str, goal: float, took: dict[int, list[dict]], short: int, lon
     return against(name, goal, ours, theirs, f"{unit} / {unit}", weeks=long, peer_is=f"the same with {short} weeks of history", **about)
 
 
-def _corrections(demo: DemoSet, homes: dict[int, Settings], samples: int, folder: Path) -> dict[int, list[dict]]:
-    """One county's workbook of a published week sent again with other bytes, behind each history in turn."""
+def _corrections(demo: DemoSet, homes: dict[int, Settings], samples: int, folder: Path, begin: dt.datetime) -> dict[int, list[dict]]:
+    """One county's workbook of a published week sent again with other bytes, behind each history in turn, each a minute after the one before."""
     original = next(f for f in demo.files if f.path.endswith(".xlsx"))
     took: dict[int, list[dict]] = {depth: [] for depth in homes}
     for sample in range(samples + 1):
@@ -150,7 +150,7 @@ def _corrections(demo: DemoSet, homes: dict[int, Settings], samples: int, folder
             path = Path(shutil.copy(demo.folder / original.path, drop))
             with zipfile.ZipFile(path, "a") as archive:
                 archive.comment = f"{depth}-{sample}".encode()
-            now = dt.datetime(YEAR, 12, 1, 9, sample, tzinfo=settings.timezone)
+            now = begin + dt.timedelta(minutes=sample)
             (drop / "arrivals.csv").write_text(f"path,received_at\n{path.name},{now.isoformat()}\n", encoding="utf-8")
             took[depth].append(_run(settings, drop, now))
     return took

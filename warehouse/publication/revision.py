@@ -18,14 +18,16 @@ from warehouse.publication.store import Mart
 TECHNICAL = ("submission_id", "source_row_no", "opened_in", "closed_in")
 COUNTED_UP = ("days_open", "is_overdue")  # of an accumulating fact: move with the date alone
 
+# Weeks that are in this publication and in the one before
+STANDING = """
+create temporary table standing_week on commit drop as
+select week from store.dim_week where opened_in < {n} and (closed_in is null or closed_in >= {n})
+intersect
+select week from store.dim_week where opened_in <= {n} and (closed_in is null or closed_in > {n})
+"""
 FILL = """
-with standing as (  -- weeks that are in this publication and in the one before
-    select week from store.dim_week where opened_in < {n} and (closed_in is null or closed_in >= {n})
-    intersect
-    select week from store.dim_week where opened_in <= {n} and (closed_in is null or closed_in > {n})
-),
-come as (select * from rows_come where {week} in (select week from standing)),
-gone as (select * from rows_gone where {week} in (select week from standing)),
+with come as (select * from rows_come where {week} in (select week from standing_week)),
+gone as (select * from rows_gone where {week} in (select week from standing_week)),
 -- of a row that only one side shows, its other side may lie in a week that is not standing
 paired as (
     select {o_names}, o.{week} as week, o.submission_id, o.source_row_no, o.submission_id <> c.submission_id as is_other,
@@ -53,21 +55,25 @@ where p.before -> v.key is distinct from p.after -> v.key and (p.before ->> v.ke
 
 def fill(connection: psycopg.Connection, marts: list[Mart], number: int) -> int:
     """Write ``store.revision`` for a publication whose row versions stand, in its transaction; returns how many rows."""
-    return sum(_of_mart(connection, mart, number) for mart in marts if mart.form)
+    connection.execute(sql.SQL(STANDING).format(n=sql.Literal(number)))
+    filled = sum(_of_mart(connection, mart, number) for mart in marts if mart.form)
+    connection.execute("drop table standing_week")
+    return filled
 
 
 def _of_mart(connection: psycopg.Connection, mart: Mart, number: int) -> int:
+    # a row of a week has its other side in the same week, but where a mart accumulates; rows of a new week need not be looked at
+    weeks = sql.SQL("true" if mart.accumulating else "week in (select week from standing_week)")
+    parts = {"store": mart.store, "n": sql.Literal(number), "weeks": weeks}
     touched = connection.execute(
-        sql.SQL("select exists (select from {t} where opened_in = {n}) or exists (select from {t} where closed_in = {n})").format(
-            t=mart.store, n=sql.Literal(number)
-        )
+        sql.SQL("select exists (select from {store} where opened_in = {n} and {weeks}) or exists (select from {store} where closed_in = {n} and {weeks})").format(**parts)
     ).fetchone()[0]
     if not touched:
         return 0
     for name, column in (("rows_come", "opened_in"), ("rows_gone", "closed_in")):  # the planner knows how many these are, and the store's size does not matter
         connection.execute(
-            sql.SQL("create temporary table {name} on commit drop as select * from {store} where {column} = {n}").format(
-                name=sql.Identifier(name), store=mart.store, column=sql.Identifier(column), n=sql.Literal(number)
+            sql.SQL("create temporary table {name} on commit drop as select * from {store} where {column} = {n} and {weeks}").format(
+                name=sql.Identifier(name), column=sql.Identifier(column), **parts
             )
         )
         connection.execute(sql.SQL("analyze {}").format(sql.Identifier(name)))
