@@ -1,4 +1,7 @@
-"""Measure, print, and write ``WAREHOUSE_HOME/bench.json``, ``docs/performance.md`` and its pictures."""
+"""Measure, print, and write ``WAREHOUSE_HOME/bench.json``, ``docs/performance.md`` with its pictures and, as data, ``docs/performance.json``.
+
+The last keeps what was measured before, so that a few figures can be measured anew; each says when, and on what machine.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,7 @@ from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 
-from tests.benchmarks import line_lists, plots, scale, scheduler, under_airflow, weeks
+from tests.benchmarks import line_lists, report, scale, scheduler, under_airflow, weeks
 from tests.benchmarks.figure import Figure, Workshop, workshop
 from warehouse.settings import REPOSITORY, Settings
 
@@ -28,10 +31,12 @@ GROUPS: dict[str, Callable[[Workshop, int], list[Figure]]] = {
     "airflow": under_airflow.weekly,
     "province": scale.province,
     "nation": scale.nation,
-    "tenth": functools.partial(scale.nation, households=2_950_000),  # every county, a tenth of the households: minutes instead of hours
+    # every county, and a part of the households: minutes instead of hours, and how it grows
+    "tenth": functools.partial(scale.nation, households=2_950_000, name="tenth"),
+    "hundredth": functools.partial(scale.nation, households=295_000, name="hundredth"),
     "scheduler": scheduler.week,
 }
-ON_DEMAND = ("province", "nation", "tenth", "scheduler")  # hours, not minutes: only with --only
+ON_DEMAND = ("province", "nation", "tenth", "hundredth", "scheduler")  # hours, not minutes: only with --only
 QUICK = {
     "xlsx": functools.partial(line_lists.workbook, rows=20_000),
     "csv": functools.partial(line_lists.text, rows=50_000),
@@ -40,47 +45,10 @@ QUICK = {
     "payouts": functools.partial(scale.payouts, rows=50_000, weeks=3, counties=2),
     "province": functools.partial(scale.province, counties=3, weeks=3),
     "nation": functools.partial(scale.nation, households=20_000, counties=6),
-    "tenth": functools.partial(scale.nation, households=2_000, counties=6),
+    "tenth": functools.partial(scale.nation, households=2_000, counties=6, name="tenth"),
+    "hundredth": functools.partial(scale.nation, households=1_000, counties=3, name="hundredth"),
     "scheduler": functools.partial(scheduler.week, counties=6),
 }
-TITLES = {
-    "payouts_xlsx": "Payout list .xlsx: read, checked, loaded",
-    "payouts_xlsx_pandas": "The same, against pandas",
-    "payouts_xlsx_dlt": "The same, against dlt",
-    "payouts_xlsx_memory": "The same: peak memory",
-    "payouts_csv": "Payout list .csv: checked and loaded",
-    "payouts_csv_memory": "The same: peak memory",
-    "workbook_16_sheets": "A county's weekly workbook: read and checked",
-    "city_week_cycle": "Weekly cycle of the city, inbox to published",
-    "city_week_airflow": "The same under Airflow",
-    "week_in_260_weeks": "A city's week, five years behind it",
-    "week_in_1001_weeks": "A city's week, 1,001 weeks behind it",
-    "rows_read_in_260_weeks": "Rows of tables a week reads, 260 weeks behind it",
-    "rows_read_in_1001_weeks": "Rows of tables a week reads, 1,001 weeks behind it",
-    "correction_in_260_weeks": "A county's week corrected, 260 weeks behind it",
-    "correction_in_1001_weeks": "A county's week corrected, 1,001 weeks behind it",
-    "correction_rows_read_in_260_weeks": "Rows a correction reads, 260 weeks behind it",
-    "correction_rows_read_in_1001_weeks": "Rows a correction reads, 1,001 weeks behind it",
-    "rules_of_a_week": "All rules over one week",
-    "rules_before_payouts": "All rules over one week in front of the payouts",
-    "rules_over_payouts": "All rules over every week of the payouts",
-    "reader_fct_employment_weekly": "A reader's query: employment",
-    "reader_fct_subsidy_payment": "A reader's query: payments",
-    "province_memory": "A province's year from originals: peak memory",
-    "nation_airflow_instances": "A nation's week under Airflow: task instances",
-    "nation_airflow_wait": "… from queued to started",
-    "nation_airflow_scheduler": "… the scheduler's processor time, of the wall clock's",
-    "nation_receive": "A nation's small files, inbox to published",
-    "nation_intake": "A nation's households into raw, of a day",
-    "nation_build": "… built, of a day",
-    "nation_judge": "… judged, of a day",
-    "nation_publish": "… published, of a day",
-    "nation_correction": "… one county corrected, file to published",
-    "nation_query_county": "… one county asked for, of two seconds",
-    "nation_query_all": "… all counties asked for, of two seconds",
-}
-
-
 def machine() -> str:
     model, memory = platform.processor() or platform.machine(), 0.0
     cpuinfo, meminfo = Path("/proc/cpuinfo"), Path("/proc/meminfo")
@@ -89,48 +57,6 @@ def machine() -> str:
     if meminfo.exists():
         memory = int(meminfo.read_text().split()[1]) / 2**20
     return f"{os.cpu_count()} × {model}, {memory:.0f} GB, {platform.system()}, Python {platform.python_version()}"
-
-
-def table(figures: list[Figure]) -> str:
-    lines = ["| figure | against | ours | theirs | ratio | goal | | samples |", "|---|---|---|---|---|---|---|---|"]
-    for f in figures:
-        unit = f.unit.split(" / ")[0]
-        theirs = f.detail.get("peer", f.detail.get("limit"))
-        against = f.detail.get("peer_is", "limit")
-        size = f" ({f.detail['rows']:,} rows)" if "rows" in f.detail else ""
-        samples = " ".join(f"{s:g}" for s in f.samples)
-        lines.append(
-            f"| {TITLES.get(f.name, f.name)}{size} | {against} | {f.detail['ours']:,} {unit} | {theirs:,} {unit} | {f.ratio:g} | ≤ {f.goal:g} "
-            f"| {'yes' if f.reached else '**missed**'} | {samples} |"
-        )
-    return "\n".join(lines)
-
-
-def report(figures: list[Figure]) -> str:
-    steps = next((f.detail["steps"] for f in figures if "steps" in f.detail), {})
-    names = list(dict.fromkeys(step for took in steps.values() for step in took))
-    depth = ""
-    if steps:
-        rows = "\n".join(f"| {d} | " + " | ".join(f"{took.get(n, 0):g}" for n in names) + f" | {sum(took.values()):.1f} |" for d, took in steps.items())
-        depth = (
-            "\n## A week behind more and more history\n\nSeconds by step; imports of the process are counted where they happen.\n\n"
-            f"![by step](performance-depth.svg)\n\n| weeks | {' | '.join(names)} | all |\n|{'---|' * (len(names) + 2)}\n{rows}\n"
-        )
-    when = "\n".join(
-        f"- {at}: {', '.join(TITLES.get(n, n) for n in ns)}; load average before {load}" for (at, load), ns in _runs(figures).items()
-    )
-    return (
-        "# Performance\n\nWritten by `make bench`; do not edit. Every figure is a ratio within one run, ours over a named peer's or over a limit, of medians; "
-        "the samples stand behind it. What is beyond a city, and how to measure it, is in [scale.md](scale.md).\n\n"
-        f"Machine: {figures[0].detail.get('machine', machine()) if figures else machine()}.\n\n![ratios](performance-ratios.svg)\n\n{table(figures)}\n{depth}\n## Measured\n\n{when}\n"
-    )
-
-
-def _runs(figures: list[Figure]) -> dict[tuple[str, str], list[str]]:
-    found: dict[tuple[str, str], list[str]] = {}
-    for f in figures:
-        found.setdefault((str(f.detail.get("measured_at", "")), str(f.detail.get("load_average", ""))), []).append(f.name)
-    return found
 
 
 def main() -> int:
@@ -142,10 +68,8 @@ def main() -> int:
     samples = 1 if given.quick else given.samples
     settings = Settings.from_environment()
     settings.prepare()
-    target = settings.home / "bench.json"
-    figures: list[Figure] = []
-    if given.only and target.exists() and not given.quick:
-        figures = [Figure(**f) for f in json.loads(target.read_text(encoding="utf-8"))]
+    record = REPOSITORY / "docs" / "performance.json"
+    figures = [Figure(**f) for f in json.loads(record.read_text(encoding="utf-8"))] if record.exists() and not given.quick else []
     failed = []
     for name in given.only or [g for g in GROUPS if g not in ON_DEMAND]:
         print(f"{name} …", file=sys.stderr, flush=True)
@@ -162,16 +86,13 @@ def main() -> int:
             figure.detail |= about
         new = {f.name for f in measured}
         figures = [f for f in figures if f.name not in new] + measured
-        figures.sort(key=lambda f: list(TITLES).index(f.name) if f.name in TITLES else len(TITLES))
         if not given.quick:
-            target.write_text(json.dumps([asdict(f) for f in figures], ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
-    print(table(figures))
+            for target in (settings.home / "bench.json", record):
+                target.write_text(json.dumps([asdict(f) for f in report.in_order(figures)], ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+    print(report.table(figures))
     if figures and not given.quick:
-        docs = REPOSITORY / "docs"
-        (docs / "performance.md").write_text(report(figures), encoding="utf-8")
-        (docs / "performance-ratios.svg").write_text(plots.ratios(figures, TITLES), encoding="utf-8")
-        if steps := next((f.detail["steps"] for f in figures if "steps" in f.detail), None):
-            (docs / "performance-depth.svg").write_text(plots.steps(steps), encoding="utf-8")
+        for name, text in report.files(report.in_order(figures)).items():
+            (record.parent / name).write_text(text, encoding="utf-8")
     if failed:
         print(f"Not measured: {', '.join(failed)}", file=sys.stderr)
     return 1 if failed else 0

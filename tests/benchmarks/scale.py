@@ -117,8 +117,8 @@ def _gigabytes(settings: Settings) -> float:
 # ---------------------------------------------------------------- a nation
 
 
-def nation(shop: Workshop, samples: int, households: int = 29_500_000, counties: int = 832) -> list[Figure]:
-    """One week's snapshot of the monitored households of every county, on one PostgreSQL.
+def nation(shop: Workshop, samples: int, households: int = 29_500_000, counties: int = 832, name: str = "nation") -> list[Figure]:
+    """One week's snapshot of the monitored households of every county, on one PostgreSQL; figures are called ``name``_….
 
     The week before is published from the counties' small files. This week's ledgers come in through the inbox as they
     are and are then filled up in the database to so many households; from there on everything is the product: build,
@@ -140,10 +140,13 @@ def nation(shop: Workshop, samples: int, households: int = 29_500_000, counties:
             load(connection, settings)
             rate, rows = _fill_ledgers(connection, households, week)
             raw = _table_gb(connection, "raw.mon02")
-            built = seconds(lambda: build(settings, publish_week=week))
+            postmaster = int((shop.server.data / "postmaster.pid").read_text().split()[0])
+            with Watch(os.getpid(), postmaster) as building:
+                built = seconds(lambda: build(settings, publish_week=week))
             judged = seconds(lambda: _judge(connection, settings, week))
             run = connection.execute("select max(check_run_id) from quality.check_run").fetchone()[0]
-            published = seconds(lambda: publish(connection, settings, check_run_id=run, approved_by="benchmark"))
+            with Watch(os.getpid(), postmaster) as publishing:
+                published = seconds(lambda: publish(connection, settings, check_run_id=run, approved_by="benchmark"))
             connection.execute("vacuum analyze store.fct_monitored_household")
             store = _table_gb(connection, "store.fct_monitored_household")
             (county,) = connection.execute("select min(county_code) from reference.counties").fetchone()
@@ -158,14 +161,15 @@ def nation(shop: Workshop, samples: int, households: int = 29_500_000, counties:
     day = 24 * 3600
     about = {"rows": rows, "counties": counties}
     return [
-        within("nation_receive", 3600, [said["wall"]], "s", files=len(first.files), of="a cycle over every county's small file", counties=counties),
-        within("nation_intake", day, [rows / rate], "s", rows_a_second=round(rate), raw_gb=raw, of="COPY into raw with its keys, one session", **about),
-        within("nation_build", day, [built], "s", of="dbt, keys and foreign keys checked", **about),
-        within("nation_judge", day, [judged], "s", of="rules of the week, without Great Expectations", **about),
-        within("nation_publish", day, [published], "s", store_gb=store, database_gb=size, of="row versions, hashes and revisions, one transaction", **about),
-        within("nation_correction", 60, [t["wall"] for t in again[1:]], "s", of="one county's week, file to published", by_step=_steps(again[1:]), **about),
-        *(within(f"nation_query_{name}", 2.0, [took], "s", **about) for name, took in queries.items()),
-    ]
+        within(f"{name}_receive", 3600, [said["wall"]], "s", files=len(first.files), of="a cycle over every county's small file", counties=counties),
+        within(f"{name}_intake", day, [rows / rate], "s", rows_a_second=round(rate), raw_gb=raw, of="COPY into raw with its keys, one session", **about),
+        within(f"{name}_build", day, [built], "s", peak_mb=round(building.peak), of="dbt, keys and foreign keys checked", **about),
+        within(f"{name}_judge", day, [judged], "s", of="rules of the week, without Great Expectations", **about),
+        within(f"{name}_publish", day, [published], "s", peak_mb=round(publishing.peak), store_gb=store, database_gb=size,
+               of="row versions, hashes and revisions, one transaction", **about),
+        within(f"{name}_correction", 60, [t["wall"] for t in again[1:]], "s", of="one county's week, file to published", by_step=_steps(again[1:]), **about),
+        *(within(f"{name}_query_{what}", 2.0, [took], "s", **about) for what, took in queries.items()),
+    ]  # fmt: skip
 
 
 NATION_QUERIES = {
