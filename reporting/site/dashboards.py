@@ -20,10 +20,12 @@ import yaml
 from markupsafe import Markup
 from psycopg import sql
 
+from ingestion.contracts import contracts
 from reporting.brief.writing import in_table, table_unit
 from reporting.metrics import Metric, as_of, catalogue, county_name, expected_counties, unit_word
 from reporting.overviews import Overview, overviews
 from reporting.site import plots
+from warehouse.dbt_sources import forms_of_marts
 
 PAGES = Path(__file__).parents[1] / "pages.yaml"
 WEEKS_ACROSS = 26
@@ -120,14 +122,14 @@ class Figures:
 
     def __init__(self, connection: psycopg.Connection, week: str, weeks: Iterable[str]):
         self.connection, self.week, self.weeks = connection, week, list(weeks)[-WEEKS_ACROSS:]
-        self.views = {o.mart: o.name for o in overviews()}
+        self.overviews = {o.mart: o for o in overviews()}
         self.standing = {name for (name,) in connection.execute("select viewname from pg_views where schemaname = 'marts'")}
         self._carried: dict[str, dict[str, str]] = {}
 
     def draw(self, chart: Chart) -> Drawn | None:
         """None where the mart is not published yet."""
         mart = chart.metrics[0].mart
-        if self.views[mart] not in self.standing:
+        if self.overviews[mart].name not in self.standing:
             return None
         carried = self.carried(mart) if chart.metrics[0].time == "as_of" else {}
         late = [(county_name(code), week) for code, week in carried.items()]
@@ -204,10 +206,35 @@ class Figures:
 
     def _ask(self, chart: Chart, conditions: list[str], keys: list[str]) -> list[tuple]:
         """Every metric of the chart over the groups of ``keys``. A metric's own filter goes into its aggregates alone."""
-        values = ", ".join(_filtered(m) for m in chart.metrics)
+        values = [_filtered(m) for m in chart.metrics]
+        mart = chart.metrics[0].mart
+        view, columns = self._source(mart, [*values, *conditions], keys)
         where = f" where {' and '.join(conditions)}" if conditions else ""
-        by = f" group by {', '.join(keys)}" if keys else ""
-        return self.connection.execute(f"select {', '.join([*keys, values])} from marts.{self.views[chart.metrics[0].mart]}{where}{by}").fetchall()
+        by = f" group by {', '.join(columns)}" if columns else ""
+        query = f"select {', '.join([*columns, *values])} from marts.{view}{where}{by}"
+        if columns != keys:  # the groups get their labels
+            form, figures = forms_of_marts()[mart], [f"v{n}" for n in range(len(values))]
+            told = [column if column == key else f"{key}.code_name" for key, column in zip(keys, columns, strict=True)]
+            joins = [
+                f"left join marts.dim_code as {key} on {key}.form = '{form}' and {key}.field = '{column}' and {key}.code = {column}"
+                for key, column in zip(keys, columns, strict=True) if column != key
+            ]  # fmt: skip
+            query = f"select {', '.join([*told, *figures])} from ({query}) as asked ({', '.join([*columns, *figures])}) {' '.join(joins)}"
+        return self.connection.execute(query).fetchall()
+
+    def _source(self, mart: str, texts: list[str], keys: list[str]) -> tuple[str, list[str]]:
+        """Where to ask, and by which columns: codes instead of their labels where the mart itself has all that is needed.
+
+        The overview joins every name to every row, which tells where there are many.
+        """
+        overview = self.overviews[mart]
+        own = {c.name for c in overview.columns if c.expression == f"f.{c.name}"}
+        fields = (f for f in contracts().form(forms_of_marts()[mart]).fields if f.name in own and f.values)
+        named = {f"{f.name}_name": f.name for f in fields if len({labels[0] for labels in f.values.values()}) == len(f.values)}
+        asked = {c.name for c in overview.columns} & set(_WORD.findall(_QUOTED.sub("", " ".join(texts))))
+        if asked <= own and set(keys) <= own | named.keys():
+            return mart, [key if key in own else named[key] for key in keys]
+        return overview.name, keys
 
     def _picture(self, chart: Chart, names: list[str], rows: list[tuple[str, list]], marked: frozenset[str]) -> Markup:
         def scale(values: list) -> list[float | None]:

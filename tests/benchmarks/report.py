@@ -96,22 +96,23 @@ def _depth(steps: dict[str, dict[str, float]]) -> str:
 # ---------------------------------------------------------------- a nation
 
 AREAS = ("hundredth", "tenth", "nation")  # of the nation's households, each ten times the one before
-OF_AREA = {  # figure → its row, and what of its detail stands with it
-    "intake": ("COPY into raw with its keys, one session: rows a second", "rows_a_second"),
-    "build": ("built by dbt, keys and foreign keys checked: s", "ours"),
-    "judge": ("judged by the rules: s", "ours"),
-    "publish": ("published, hashed, in one transaction: s", "ours"),
-    "correction": ("one county corrected then, file to published: s", "ours"),
-    "query_county": ("a query of one county's week: s", "ours"),
-    "query_all": ("a query of every county's week: s", "ours"),
-    "receive": ("a cycle over every county's small files of a week: s", "ours"),
-}
-SIZES = {
-    "most memory of all processes while building: MB": ("build", "peak_mb"),
-    "… while publishing: MB": ("publish", "peak_mb"),
-    "raw rows with their keys: GB": ("intake", "raw_gb"),
-    "published rows with their keys: GB": ("publish", "store_gb"),
-}
+ROWS = (  # title, figure, and which of its numbers; the window stands where the figure is not named
+    ("COPY into raw with its keys, one session: rows a second", "intake", "rows_a_second"),
+    ("built by dbt, keys and foreign keys checked: s", "build", "ours"),
+    ("judged by the rules: s", "judge", "ours"),
+    ("published, hashed, in one transaction: s", "publish", "ours"),
+    ("intake to publication, one after the other: s", None, None),
+    ("one county corrected then, file to published: s", "correction", "ours"),
+    ("… and the report's pages after that: s", "correction", "report_s"),
+    ("a query of one county's week: s", "query_county", "ours"),
+    ("a query of every county's week: s", "query_all", "ours"),
+    ("a cycle over every county's small files of a week: s", "receive", "ours"),
+    ("most memory of all processes while building: MB", "build", "peak_mb"),
+    ("… while publishing: MB", "publish", "peak_mb"),
+    ("raw rows with their keys: GB", "intake", "raw_gb"),
+    ("published rows with their keys: GB", "publish", "store_gb"),
+)
+OF_AREA = {figure for _, figure, _ in ROWS if figure}
 WINDOW = ("intake", "build", "judge", "publish")  # one after the other in one session each
 DAY = 24 * 3600
 
@@ -128,9 +129,7 @@ def _nation(figures: list[Figure]) -> str:
 
     window = {a: sum(known[f"{a}_{step}"]["ours"] for step in WINDOW) for a in areas}
     rows = [row("households", [known[f"{a}_publish"]["rows"] for a in areas]), "|" + "---|" * (len(areas) + 1)]
-    rows += [row(title, [known[f"{a}_{figure}"][what] for a in areas]) for figure, (title, what) in OF_AREA.items()]
-    rows += [row("intake, build, judgement and publication one after the other: s", [round(window[a]) for a in areas])]
-    rows += [row(title, [known[f"{a}_{figure}"][what] for a in areas]) for title, (figure, what) in SIZES.items()]
+    rows += [row(title, [known[f"{a}_{figure}"][what] if figure else round(window[a]) for a in areas]) for title, figure, what in ROWS]
     return (
         f"\n## A nation's week on one PostgreSQL\n\nOne week's snapshot of the monitored households of {known[f'{areas[-1]}_publish']['counties']:,} counties, "
         f"behind a week that is published.\n\n" + "\n".join(rows) + "\n" + _ends(known, areas, window)
