@@ -34,9 +34,10 @@ GROUPS: dict[str, Callable[[Workshop, int], list[Figure]]] = {
     # every county, and a part of the households: minutes instead of hours, and how it grows
     "tenth": functools.partial(scale.nation, households=2_950_000, name="tenth"),
     "hundredth": functools.partial(scale.nation, households=295_000, name="hundredth"),
+    "spark": scale.engines,
     "scheduler": scheduler.week,
 }
-ON_DEMAND = ("province", "nation", "tenth", "hundredth", "scheduler")  # hours, not minutes: only with --only
+ON_DEMAND = ("province", "nation", "tenth", "hundredth", "spark", "scheduler")  # hours, not minutes: only with --only
 QUICK = {
     "xlsx": functools.partial(line_lists.workbook, rows=20_000),
     "csv": functools.partial(line_lists.text, rows=50_000),
@@ -47,6 +48,7 @@ QUICK = {
     "nation": functools.partial(scale.nation, households=20_000, counties=6),
     "tenth": functools.partial(scale.nation, households=2_000, counties=6, name="tenth"),
     "hundredth": functools.partial(scale.nation, households=1_000, counties=3, name="hundredth"),
+    "spark": functools.partial(scale.engines, households=2_000, counties=6),
     "scheduler": functools.partial(scheduler.week, counties=6),
 }
 def machine() -> str:

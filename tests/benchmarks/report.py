@@ -99,6 +99,7 @@ AREAS = ("hundredth", "tenth", "nation")  # of the nation's households, each ten
 ROWS = (  # title, figure, and which of its numbers; the window stands where the figure is not named
     ("COPY into raw with its keys, one session: rows a second", "intake", "rows_a_second"),
     ("built by dbt, keys and foreign keys checked: s", "build", "ours"),
+    ("built by dbt on Spark instead, on the same machine: s", "spark", "ours"),
     ("judged by the rules: s", "judge", "ours"),
     ("published, hashed, in one transaction: s", "publish", "ours"),
     ("intake to publication, one after the other: s", None, None),
@@ -129,7 +130,7 @@ def _nation(figures: list[Figure]) -> str:
 
     window = {a: sum(known[f"{a}_{step}"]["ours"] for step in WINDOW) for a in areas}
     rows = [row("households", [known[f"{a}_publish"]["rows"] for a in areas]), "|" + "---|" * (len(areas) + 1)]
-    rows += [row(title, [known[f"{a}_{figure}"][what] if figure else round(window[a]) for a in areas]) for title, figure, what in ROWS]
+    rows += [row(title, [known.get(f"{a}_{figure}", {}).get(what, "—") if figure else round(window[a]) for a in areas]) for title, figure, what in ROWS]
     return (
         f"\n## A nation's week on one PostgreSQL\n\nOne week's snapshot of the monitored households of {known[f'{areas[-1]}_publish']['counties']:,} counties, "
         f"behind a week that is published.\n\n" + "\n".join(rows) + "\n" + _ends(known, areas, window)

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import os
 import statistics
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from unittest.mock import patch
 
 import psycopg
 
-from demo.generate import write_demo, write_week
+from demo.generate import DemoSet, write_demo, write_week
 from demo.reference import write_reference
 from expectations import payouts as counts
 from tests.benchmarks.figure import Figure, Watch, Workshop, against, seconds, within
@@ -117,59 +120,118 @@ def _gigabytes(settings: Settings) -> float:
 # ---------------------------------------------------------------- a nation
 
 
-def nation(shop: Workshop, samples: int, households: int = 29_500_000, counties: int = 832, name: str = "nation") -> list[Figure]:
-    """One week's snapshot of the monitored households of every county, on one PostgreSQL; figures are called ``name``_….
+@dataclass(frozen=True)
+class NationsWeek:
+    """A week's ledgers that lie in raw and wait for a build, behind a published week."""
 
-    The week before is published from the counties' small files. This week's ledgers come in through the inbox as they
-    are and are then filled up in the database to so many households; from there on everything is the product: build,
-    checks, publication, and a cycle over one county's correction. The figures are shares of a week's time (or of a
-    query's two seconds), so that they say how much room there is.
-    """
+    settings: Settings
+    connection: psycopg.Connection
+    counties: int
+    before: DemoSet
+    demo: DemoSet
+    said: dict  # of the cycle over the week before
+    rows_a_second: float
+    rows: int
+
+    @property
+    def week(self) -> str:
+        return self.demo.weeks[0]
+
+    @property
+    def about(self) -> dict[str, int]:
+        return {"rows": self.rows, "counties": self.counties}
+
+    def judge(self) -> int:
+        from expectations.judge import judge
+
+        verdict = judge(self.connection, self.settings, now=_due(self.settings, self.week), publish_week=self.week, great_expectations=False)
+        assert verdict.verdict != "blocked", verdict.blocking_zh
+        return verdict.check_run_id
+
+    def publish(self, check_run_id: int) -> object:
+        from warehouse.publication import publish
+
+        return publish(self.connection, self.settings, check_run_id=check_run_id, approved_by="benchmark")
+
+
+@contextlib.contextmanager
+def _nations_week(shop: Workshop, households: int, counties: int) -> Iterator[NationsWeek]:
+    """The week before is published from the counties' small files; this week's ledgers come in through the inbox and are filled up in the database."""
     from ingestion.load import load
     from ingestion.receive import receive
-    from warehouse.build import build
-    from warehouse.publication import publish
 
-    folder, before, week = shop.folder / "nation", 24, "2020-W25"
+    folder = shop.folder / "nation"
     os.environ["WAREHOUSE_REFERENCE"] = str(write_reference(folder / "reference", counties, townships=3, villages=5))
     try:
         with shop.home() as settings, database.connect(settings, autocommit=True) as connection:
-            first, demo = (write_week(folder / f"w{n}", n, forms=("MON01", "MON02"), payouts=3) for n in (before, before + 1))
-            said = _run(settings, first.folder, _due(settings, first.weeks[0]))
+            before, demo = (write_week(folder / f"w{n}", n, forms=("MON01", "MON02"), payouts=3) for n in (24, 25))
+            said = _run(settings, before.folder, _due(settings, before.weeks[0]))
             receive(connection, settings, demo.folder, arrivals=demo.folder / "arrivals.csv")
             load(connection, settings)
-            rate, rows = _fill_ledgers(connection, households, week)
-            raw = _table_gb(connection, "raw.mon02")
-            postmaster = int((shop.server.data / "postmaster.pid").read_text().split()[0])
-            with Watch(os.getpid(), postmaster) as building:
-                built = seconds(lambda: build(settings, publish_week=week))
-            judged = seconds(lambda: _judge(connection, settings, week))
-            run = connection.execute("select max(check_run_id) from quality.check_run").fetchone()[0]
-            with Watch(os.getpid(), postmaster) as publishing:
-                published = seconds(lambda: publish(connection, settings, check_run_id=run, approved_by="benchmark"))
-            connection.execute("vacuum analyze store.fct_monitored_household")
-            store = _table_gb(connection, "store.fct_monitored_household")
-            (county,) = connection.execute("select min(county_code) from reference.counties").fetchone()
-            queries = {
-                name: statistics.median(seconds(lambda text=text: connection.execute(text, {"county": county, "week": week}).fetchall()) for _ in range(3))
-                for name, text in NATION_QUERIES.items()
-            }
-            again = _corrections(demo, {counties: settings}, samples, folder, _due(settings, week) + dt.timedelta(hours=1))[counties]
-            size = _gigabytes(settings)
+            rate, rows = _fill_ledgers(connection, households, demo.weeks[0])
+            yield NationsWeek(settings, connection, counties, before, demo, said, rate, rows)
     finally:
         del os.environ["WAREHOUSE_REFERENCE"]
+
+
+def nation(shop: Workshop, samples: int, households: int = 29_500_000, counties: int = 832, name: str = "nation") -> list[Figure]:
+    """One week's snapshot of the monitored households of every county, on one PostgreSQL; figures are called ``name``_….
+
+    Once the ledgers are in raw everything is the product: build, checks, publication, and a cycle over one county's
+    correction. The figures are shares of a day's time (or of a query's two seconds), so that they say how much room there is.
+    """
+    from warehouse.build import build
+
+    with _nations_week(shop, households, counties) as ready:
+        settings, connection, about = ready.settings, ready.connection, ready.about
+        raw = _table_gb(connection, "raw.mon02")
+        postmaster = int((shop.server.data / "postmaster.pid").read_text().split()[0])
+        with Watch(os.getpid(), postmaster) as building:
+            built = seconds(lambda: build(settings, publish_week=ready.week))
+        runs: list[int] = []
+        judged = seconds(lambda: runs.append(ready.judge()))
+        with Watch(os.getpid(), postmaster) as publishing:
+            published = seconds(lambda: ready.publish(runs[0]))
+        connection.execute("vacuum analyze store.fct_monitored_household")
+        store = _table_gb(connection, "store.fct_monitored_household")
+        (county,) = connection.execute("select min(county_code) from reference.counties").fetchone()
+        queries = {
+            what: statistics.median(seconds(lambda text=text: connection.execute(text, {"county": county, "week": ready.week}).fetchall()) for _ in range(3))
+            for what, text in NATION_QUERIES.items()
+        }
+        again = _corrections(ready.demo, {counties: settings}, samples, shop.folder / "nation", _due(settings, ready.week) + dt.timedelta(hours=1))[counties][1:]
+        size, steps = _gigabytes(settings), _steps(again)
     day = 24 * 3600
-    about = {"rows": rows, "counties": counties}
     return [
-        within(f"{name}_receive", 3600, [said["wall"]], "s", files=len(first.files), of="a cycle over every county's small file", counties=counties),
-        within(f"{name}_intake", day, [rows / rate], "s", rows_a_second=round(rate), raw_gb=raw, of="COPY into raw with its keys, one session", **about),
+        within(f"{name}_receive", 3600, [ready.said["wall"]], "s", files=len(ready.before.files), of="a cycle over every county's small file", counties=counties),
+        within(f"{name}_intake", day, [ready.rows / ready.rows_a_second], "s", rows_a_second=round(ready.rows_a_second), raw_gb=raw,
+               of="COPY into raw with its keys, one session", **about),
         within(f"{name}_build", day, [built], "s", peak_mb=round(building.peak), of="dbt, keys and foreign keys checked", **about),
         within(f"{name}_judge", day, [judged], "s", of="rules of the week, without Great Expectations", **about),
         within(f"{name}_publish", day, [published], "s", peak_mb=round(publishing.peak), store_gb=store, database_gb=size,
                of="row versions, hashes and revisions, one transaction", **about),
-        within(f"{name}_correction", 60, [t["wall"] - t["seconds"]["report"] for t in again[1:]], "s", of="one county's week, file to published", by_step=_steps(again[1:]), report_s=_steps(again[1:])["report"], **about),
+        within(f"{name}_correction", 60, [t["wall"] - t["seconds"]["report"] for t in again], "s", of="one county's week, file to published",
+               by_step=steps, report_s=steps["report"], **about),
         *(within(f"{name}_query_{what}", 2.0, [took], "s", **about) for what, took in queries.items()),
     ]  # fmt: skip
+
+
+def engines(shop: Workshop, samples: int, households: int = 2_950_000, counties: int = 832, name: str = "tenth") -> list[Figure]:
+    """The week of `nation`, built on PostgreSQL and published, then built again on Spark: nothing may differ from what is published."""
+    from warehouse.build import build
+
+    with _nations_week(shop, households, counties) as ready:
+        postgresql = seconds(lambda: build(ready.settings, publish_week=ready.week))
+        assert ready.publish(ready.judge()) is not None
+        ready.connection.execute(
+            """insert into ops.pending_slice (form, county_code, week) select form, county_code, week from intake.accepted_submission
+               where form = 'MON02' and week = %s""",
+            [ready.week],
+        )
+        spark = seconds(lambda: build(replace(ready.settings, spark=f"local[{os.cpu_count()}]"), publish_week=ready.week))
+        differs = ready.publish(ready.judge())
+        assert differs is None, f"{differs.rows_opened} rows from Spark differ from those of PostgreSQL"
+    return [within(f"{name}_spark", 24 * 3600, [spark], "s", postgresql_s=round(postgresql, 1), of="Parquet out, dbt, JDBC back, keys checked", **ready.about)]
 
 
 NATION_QUERIES = {
@@ -208,13 +270,6 @@ def _copy_in(connection: psycopg.Connection, lines: bytes) -> None:
     with connection.cursor() as cursor, cursor.copy("copy raw.bench_copy from stdin") as into:
         for begin in range(0, len(lines), 1 << 20):
             into.write(lines[begin : begin + (1 << 20)])
-
-
-def _judge(connection: psycopg.Connection, settings: Settings, week: str) -> None:
-    from expectations.judge import judge
-
-    verdict = judge(connection, settings, now=_due(settings, week), publish_week=week, great_expectations=False)
-    assert verdict.verdict != "blocked", verdict.blocking_zh
 
 
 def _table_gb(connection: psycopg.Connection, table: str) -> float:
