@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import datetime as dt
+import hashlib
 
 import psycopg
 import pytest
@@ -137,6 +138,29 @@ def _of_table(connection, table: str) -> list[str]:
     connection.execute("set local timezone = 'UTC'")
     entries = connection.execute("select publication_id, content_hashes from store.publication").fetchall()
     return [f"Publication {n}: rows of marts.{table} were altered." for n, hashes in entries if proof.of_rows(connection, table, n) != hashes.get(table)]
+
+
+@pytest.mark.parametrize("at_once", [1, 7, 10_000])
+def test_a_hash_is_what_it_has_always_been_however_it_is_put_together(connection, monkeypatch, at_once):
+    """SHA-256 over the rows' own, a sign before each, in order of their bytes: an auditor can work it out without us."""
+    monkeypatch.setattr(proof, "AT_ONCE", at_once)
+    compared = 0
+    with connection.transaction():
+        connection.execute("set local timezone = 'UTC'")
+        for number, vouched in connection.execute("select publication_id, content_hashes from store.publication").fetchall():
+            for mart in ("fct_employment_weekly", "dim_week", "fct_rectification", "publication_submission"):
+                lines = []
+                for sign, column in (("+", "opened_in"), ("-", "closed_in")):
+                    row = "jsonb_strip_nulls(to_jsonb(s) - 'opened_in' - 'closed_in')::text"
+                    lines += [sign + hashlib.sha256(text.encode()).hexdigest() for (text,) in connection.execute(f"select {row} from store.{mart} s where {column} = {number}")]
+                expected = hashlib.sha256("".join(sorted(lines)).encode()).hexdigest() if lines else None
+                assert proof.of_rows(connection, mart, number) == expected == (vouched.get(mart) or None)
+                compared += len(lines)
+            texts = [t for (t,) in connection.execute(f"select jsonb_strip_nulls(to_jsonb(s) - 'publication_id')::text from store.revision s where publication_id = {number}")]
+            whole = "".join(sorted(texts, key=str.encode)).encode()
+            assert proof.of_lists(connection, number)["revision"] == (hashlib.sha256(whole).hexdigest() if texts else "") == vouched["revision"]
+            compared += len(texts)
+    assert compared > 300
 
 
 def test_rows_that_come_back_are_slipped_in_or_lose_their_table_count(connection):
