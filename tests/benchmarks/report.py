@@ -138,20 +138,20 @@ def _nation(figures: list[Figure]) -> str:
 
 
 def _ends(known: dict[str, dict], areas: list[str], window: dict[str, float]) -> str:
-    """Where a limit is reached if it goes on as between the two largest sizes; nothing for a single size."""
+    """Where a limit is reached if it goes on as between the two largest sizes, in proportion at least; nothing for a single size."""
     if len(areas) < 2:
         return ""
     less, most = areas[-2:]
     rows = {a: known[f"{a}_publish"]["rows"] for a in areas}
 
     def reached(low: float, high: float, limit: float) -> str:
-        power = math.log(high / low) / math.log(rows[most] / rows[less])
-        return f"{rows[most] * (limit / high) ** (1 / power) / 1e6:,.0f} million households (time grows with the number to the power {power:.2f})"
+        power = max(1.0, math.log(high / low) / math.log(rows[most] / rows[less]))  # below one, what a run costs anyway still tells
+        return f"{rows[most] * (limit / high) ** (1 / power) / 1e6:,.0f} million households (time growing with their number to the power {power:.2f})"
 
     asked = [known[f"{a}_query_all"]["ours"] for a in (less, most)]
     held = known[f"{most}_intake"]["raw_gb"] + known[f"{most}_publish"]["store_gb"]
     return (
-        f"\nIf it goes on as from {rows[less]:,} to {rows[most]:,} households:\n\n"
+        f"\nIf it goes on as from {rows[less]:,} to {rows[most]:,} households, in proportion at least:\n\n"
         f"- intake to publication fill a day at {reached(window[less], window[most], DAY)};\n"
         f"- a query of every county's week takes ten seconds at {reached(*asked, 10.0)};\n"
         f"- a year of such weeks is {52 * held:,.0f} GB of raw and published rows, since nothing is dropped.\n"

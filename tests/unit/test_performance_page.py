@@ -30,8 +30,13 @@ def test_where_one_server_ends_follows_from_the_two_largest_sizes():
     # a day is a hundred times that, so ten times the households.
     page = report.files(figures_of_a_nation(("hundredth", 1, 1.0), ("tenth", 1_000_000, 2.16), ("nation", 10_000_000, 216.0)))["performance.md"]
     assert "| households | 1 | 1,000,000 | 10,000,000 |" in page
-    assert "fill a day at 100 million households (time grows with the number to the power 2.00)" in page
+    assert "fill a day at 100 million households (time growing with their number to the power 2.00)" in page
     assert "a year of such weeks is 104 GB" in page
+
+
+def test_what_a_run_costs_anyway_makes_nothing_better_than_in_proportion():
+    page = report.files(figures_of_a_nation(("tenth", 1_000_000, 200.0), ("nation", 10_000_000, 216.0)))["performance.md"]
+    assert "fill a day at 1,000 million households (time growing with their number to the power 1.00)" in page
 
 
 def test_no_limit_is_told_from_a_single_size():
