@@ -198,6 +198,7 @@ class _Document:
             personal=str(node.get("classification") or "").lower() in PERSONAL,
             pseudonymised=bool(own.get("pseudonymised")),
             signed=bool(signed),
+            past=bool(own.get("past")),
             column_required=silent and "kind" not in own,
             unit_by_row=by_row,
         )

@@ -47,6 +47,7 @@ class Field:
     pseudonymised: bool  # leaves the raw schema only as a keyed pseudonym
     signed: bool = False  # may be negative
     column_required: bool = False  # the column has to be there although its cells may be blank
+    past: bool = False  # a date of what has happened: not after the as-of date
     unit_by_row: bool = False  # what a figure is in stands in its row, not in the contract
 
     @property

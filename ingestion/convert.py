@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import re
 import unicodedata
@@ -63,6 +64,7 @@ class Converter:
         self.codes = codes
         self.county = county
         self.year = int(week[:4]) if week else None
+        self.sunday = dt.date.fromisocalendar(int(week[:4]), int(week[6:]), 7) if week else None
         writing = recogniser.writing
         self.blank = frozenset(map(squeeze, writing["blank"]))
         self.errors = frozenset(writing["error_values"])
@@ -126,7 +128,7 @@ class Converter:
         if field.type == "percent":
             return lambda cell: self._percent(cell, field, RATES.get(unit or "", Decimal(1)))
         if field.type == "date":
-            return self._date
+            return lambda cell: self._date(cell, field)
         if field.type == "boolean":
             return lambda cell: self._boolean(cell, field)
         if field.type == "code" and field.codes == "values":
@@ -248,8 +250,8 @@ class Converter:
 
     # Dates, booleans, codes, text
 
-    def _date(self, cell: Any) -> tuple:
-        day, text = None, None
+    def _date(self, cell: Any, field: Field) -> tuple:
+        day, text, own_year = None, None, True
         if isinstance(cell, dt.datetime):
             day = cell.date()
         elif isinstance(cell, dt.date):
@@ -262,24 +264,29 @@ class Converter:
                 day = full_date_in(text) if len(text) == 8 else None
         elif isinstance(cell, str):
             text = cell.strip()
-            day = self._date_in(text)
+            day, own_year = self._date_in(text)
         if day is None or not _FIRST_DAY <= day < _LAST_DAY:
             return None, Problem("GEN-TYPE", "不是有效的日期", "请填写实际存在的日期，如 2020-06-14"), None
+        if field.past and not own_year and day > self.sunday:  # last year's, or a slip: nothing tells
+            return None, Problem("GEN-TYPE", "没有写年份，按报送年份算在截至日期之后", "请写明年份，如 2020-06-14"), None
         return day, None, text if text is not None and text != day.isoformat() else None
 
-    def _date_in(self, text: str) -> dt.date | None:
+    def _date_in(self, text: str) -> tuple[dt.date | None, bool]:
+        """The day that a text names, and whether the year is its own; else it is the reporting year."""
         key = re.sub(r"[T\s]+\d{1,2}:\d{2}(?::\d{2}(?:\.\d+)?)?$", "", unicodedata.normalize("NFKC", text).strip())
         key = re.sub(r"\s+", "", key)
         if re.fullmatch(r"\d{4}[-./年]\d{1,2}[-./月]\d{1,2}[日号]?|\d{8}", key):
-            return full_date_in(key)
+            return full_date_in(key), True
         if re.fullmatch(r"\d{5}(?:\.0)?", key):
-            return dt.date(1899, 12, 30) + dt.timedelta(days=int(float(key)))
-        if (found := _MONTH_DAY.fullmatch(key)) and self.year:
-            try:
-                return dt.date(self.year, int(found.group(1)), int(found.group(2) or found.group(3)))
-            except ValueError:
-                return None
-        return None
+            return dt.date(1899, 12, 30) + dt.timedelta(days=int(float(key))), True
+        if (found := _MONTH_DAY.fullmatch(key)) and self.sunday:
+            month, number = int(found.group(1)), int(found.group(2) or found.group(3))
+            for year in dict.fromkeys((self.sunday.year, self.year)):  # the last week of a year may end in the next
+                with contextlib.suppress(ValueError):
+                    day = dt.date(year, month, number)
+                    if day <= self.sunday or year == self.year:
+                        return day, False
+        return None, True
 
     def _yes_no(self, field: Field) -> dict[str, bool]:
         general = {squeeze(str(w)): answer for answer, words in self.recogniser.writing["yes_no"].items() for w in words}

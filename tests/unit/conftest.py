@@ -1,9 +1,9 @@
 """What several files of the unit tests share."""
 
 import pytest
-import yearbook
 
 from ingestion.contracts import load_contracts
+from tests.unit import yearbook
 
 
 @pytest.fixture(scope="session")

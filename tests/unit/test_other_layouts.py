@@ -9,7 +9,7 @@ import pytest
 
 from ingestion.reference import codes
 from tests.unit.reading_files import COP03, COP03_ROWS, book, faults, head, read, read_rows
-from tests.unit.test_statistical_tables import column, contracts_of, only_form
+from tests.unit.yearbook import column, contracts_of, only_form
 
 COUNTY = "451002"
 MON01 = ["乡镇", "脱贫不稳定户", "脱贫不稳定人口", "边缘易致贫户", "边缘易致贫人口", "红色预警户", "黄色预警户", "蓝色预警户", "本周新增监测户", "本周消除风险户", "已落实帮扶户"]

@@ -186,6 +186,24 @@ def test_impossible_dates(tmp_path, written):
     assert faults(ledger(tmp_path, 反馈日期=written)[1]) == [("GEN-TYPE", "E4", "WT-1", "found_date")]
 
 
+@pytest.mark.parametrize("written", ["11月20日", "11.20", "6/15", "6月15日"])
+def test_a_day_without_a_year_that_cannot_have_come_yet_is_not_guessed(tmp_path, written):
+    """Last year's, or a slip: nothing tells. What is set for the future is of this year."""
+    _, reading = ledger(tmp_path, 反馈日期=written)
+    assert faults(reading) == [("GEN-TYPE", "E4", "WT-1", "found_date")] and "年份" in reading.findings[0].expected
+    values, reading = ledger(tmp_path, 整改时限=written)
+    assert values["due_date"].year == 2020 and not faults(reading)
+    values, reading = ledger(tmp_path, 反馈日期="2019年11月20日")
+    assert values["found_date"] == dt.date(2019, 11, 20) and not faults(reading)
+
+
+@pytest.mark.parametrize(("written", "day"), [("1月2日", dt.date(2021, 1, 2)), ("12月31日", dt.date(2020, 12, 31)), ("1月4日", dt.date(2020, 1, 4)), ("2月29日", dt.date(2020, 2, 29))])
+def test_a_day_without_a_year_in_a_week_that_ends_in_the_next(written, day):
+    """2020-W53 ends on 3 January 2021."""
+    converter = Converter(Recogniser(contracts()), codes(), None, "2020-W53")
+    assert converter.column(contracts().form("DIS01").by_name["event_date"], [written]).values == [day]
+
+
 @pytest.mark.parametrize(
     ("field", "heading", "written", "code"),
     [

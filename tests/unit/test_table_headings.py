@@ -5,7 +5,8 @@ from __future__ import annotations
 from decimal import Decimal
 
 import pytest
-from yearbook import OF_YEARS, REGION, column, loaded_or_told, only_form, only_or_refusal, read_by
+
+from tests.unit.yearbook import OF_YEARS, REGION, column, loaded_or_told, only_form, only_or_refusal, read_by
 
 TWO = ["一般公共预算收入", "一般公共预算支出"]
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from decimal import Decimal
 
 import pytest
-from yearbook import ITEM, REGION, column, loaded_or_told, only_form, read_by
+
+from tests.unit.yearbook import ITEM, REGION, column, loaded_or_told, only_form, read_by
 
 CROPS = [REGION, column("crop", "作物", "string", primaryKey=True), column("output", "产量", unit="吨")]
 

@@ -6,7 +6,9 @@ from decimal import Decimal
 
 import openpyxl
 import pytest
-from yearbook import (
+
+from ingestion.reading import read_file
+from tests.unit.yearbook import (
     ITEM,
     OF_YEARS,
     RECEIVED,
@@ -17,8 +19,6 @@ from yearbook import (
     only_form,
     read_by,
 )
-
-from ingestion.reading import read_file
 
 TWO_COUNTIES = [["甲县", 1.25, 6], ["乙县", 1.5, 5]]
 
