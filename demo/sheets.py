@@ -11,7 +11,8 @@ from typing import Any
 from demo.city import FORMS
 from demo.places import County
 from demo.styles import HouseStyle, full_width, plain, separated
-from ingestion.contracts import Field, Form, contracts
+from ingestion.contract_model import Field, Form
+from ingestion.contracts import contracts
 
 UNIT_WORDS = {"persons": "人", "households": "户", "workshops": "家", "posts": "个", "parks": "个", "villages": "个", "projects": "个",
               "trips": "趟", "criteria": "项", "townships": "个", "points": "处"}  # fmt: skip

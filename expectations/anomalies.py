@@ -19,7 +19,7 @@ from psycopg import sql
 
 from expectations.anomaly_tests import Column, Found, Panel, find
 from expectations.marts import Mart
-from ingestion.contracts import Contracts, Field, Form
+from ingestion.contract_model import Contracts, Field, Form
 from warehouse import calendar
 from warehouse.settings import WarehouseError
 

@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass
 
 from expectations.dated import OF_FILES, WHOLE_COUNTY, in_force, severity_on, threshold
-from ingestion.contracts import Contracts, Form, Rule
+from ingestion.contract_model import Contracts, Form, Rule
 
 REFERENCE = ("spending_target", "subsidy_cap")  # dated reference data that an expression may ask for
 

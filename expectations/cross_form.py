@@ -24,7 +24,7 @@ from pathlib import Path
 import psycopg
 from psycopg import sql
 
-from ingestion.contracts import ContractError, Contracts
+from ingestion.contract_model import ContractError, Contracts
 
 FOLDER = Path(__file__).parent / "rules"
 COLUMNS = (

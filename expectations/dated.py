@@ -19,7 +19,7 @@ from dataclasses import dataclass
 import psycopg
 
 from ingestion.acceptance import OUTLIER
-from ingestion.contracts import ContractError, Contracts, Form, Rule
+from ingestion.contract_model import ContractError, Contracts, Form, Rule
 
 OWNERS = ("county", "data_team", "rule_owner")
 SEVERITIES = ("error", "warning")

@@ -12,7 +12,7 @@ import psycopg
 from psycopg import sql
 
 from expectations.marts import Mart
-from ingestion.contracts import Contracts
+from ingestion.contract_model import Contracts
 
 SHOWN = 3  # places named in the text; all of them follow from the figures
 

@@ -31,7 +31,8 @@ from expectations import (
 )
 from expectations.marts import Mart, candidates
 from expectations.suites import suite
-from ingestion.contracts import Contracts, contracts
+from ingestion.contract_model import Contracts
+from ingestion.contracts import contracts
 from warehouse import calendar
 from warehouse.locks import JUDGEMENT as JUDGE_LOCK
 from warehouse.publication.ledger import code_version

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import psycopg
 
-from ingestion.contracts import Field, Form
+from ingestion.contract_model import Field, Form
 from warehouse.dbt_sources import accumulating, column_name, forms_of_marts
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import ast
 
 from expectations.marts import Mart
-from ingestion.contracts import Form
+from ingestion.contract_model import Form
 
 COMPARISONS = {ast.LtE: "<=", ast.Lt: "<", ast.GtE: ">=", ast.Gt: ">", ast.Eq: "=", ast.NotEq: "<>"}
 OPERATORS = {ast.Add: "+", ast.Sub: "-", ast.Mult: "*", ast.Div: "/"}

@@ -21,7 +21,7 @@ from zoneinfo import ZoneInfo
 import psycopg
 
 from expectations import catalogue, window
-from ingestion.contracts import Contracts
+from ingestion.contract_model import Contracts
 from warehouse import calendar
 
 TABLES = {

@@ -12,7 +12,7 @@ from typing import Any
 from expectations import dated
 from expectations.marts import Mart
 from expectations.row_sql import Untranslatable, row_sql
-from ingestion.contracts import Form, Rule
+from ingestion.contract_model import Form, Rule
 
 # Rows of a form that was accepted because its violation had been waived
 NOT_WAIVED = (

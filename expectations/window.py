@@ -13,7 +13,7 @@ import hashlib
 
 import psycopg
 
-from ingestion.contracts import Contracts
+from ingestion.contract_model import Contracts
 from warehouse import calendar
 
 # A file that came back whole says nothing of when reporting began; only if nothing else came does it count.

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import psycopg
 from psycopg import sql
 
-from ingestion.contracts import Field, Form, Rule
+from ingestion.contract_model import Field, Form, Rule
 from ingestion.copying import PreparedForm, block_of, cell_of
 from ingestion.model import Finding
 from ingestion.raw_tables import pseudonym_column

@@ -10,7 +10,7 @@ from typing import Any
 
 from ingestion.checks.subject import UNTOLD_ZH
 from ingestion.columns import Columns
-from ingestion.contracts import Field, Form
+from ingestion.contract_model import Field, Form
 from ingestion.convert import Converted, Converter, Problem, mask
 from ingestion.grid import a1, columns_of, is_empty, plain, squeeze
 from ingestion.groups import Group, groups_of

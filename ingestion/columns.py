@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from ingestion.contracts import Field, Form
+from ingestion.contract_model import Field, Form
 from ingestion.convert import Converter
 from ingestion.grid import a1, filled, is_empty, plain, squeeze
 from ingestion.groups import Group

@@ -17,7 +17,7 @@ from typing import Any
 
 import yaml
 
-from ingestion.contracts import CHECKS, ContractError, Field, Form, Rule
+from ingestion.contract_model import CHECKS, ContractError, Field, Form, Rule
 from ingestion.expressions import Expression, ExpressionError
 from ingestion.grid import squeeze
 from ingestion.units import PER_MILLE, PERCENT, Unit, Units

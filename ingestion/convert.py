@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
 from typing import Any
 
-from ingestion.contracts import Field
+from ingestion.contract_model import Field
 from ingestion.grid import FOOTNOTES, number_text, parts_of, plain, squeeze
 from ingestion.recognise import PERCENT, Recogniser
 from ingestion.reference import Codes

@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from ingestion import personal
-from ingestion.contracts import Field, Form, contracts
+from ingestion.contract_model import Field, Form
+from ingestion.contracts import contracts
 from ingestion.model import Block, FileReading, Finding, FormReading
 from ingestion.pseudonyms import Pseudonyms
 from ingestion.raw_tables import pseudonym_column, raw_columns

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from ingestion.contracts import Form
+from ingestion.contract_model import Form
 from ingestion.grid import plain, squeeze
 from ingestion.table_rows import Column, Table
 

@@ -9,7 +9,7 @@ import itertools
 import re
 from dataclasses import dataclass, field
 
-from ingestion.contracts import Form
+from ingestion.contract_model import Form
 from ingestion.grid import Grid, filled, is_empty, plain, squeeze
 from ingestion.headings import MAX_STRIPPED, SMALL_SHEET, levels_of, runs_of_headings
 from ingestion.recognise import FormHeadings, Recogniser, TitleBlock

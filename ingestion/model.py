@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, Literal
 
-from ingestion.contracts import Rule
+from ingestion.contract_model import Rule
 
 Severity = Literal["error", "warning"]
 

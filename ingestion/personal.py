@@ -16,7 +16,8 @@ from typing import Any
 
 import psycopg
 
-from ingestion.contracts import Form, contracts
+from ingestion.contract_model import Form
+from ingestion.contracts import contracts
 from ingestion.model import FormReading
 from warehouse.keys import Keyring
 

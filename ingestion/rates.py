@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Callable
 from decimal import Decimal
 
-from ingestion.contracts import Field, Form
+from ingestion.contract_model import Field, Form
 from ingestion.convert import Converted, Problem
 from ingestion.grid import plain
 from ingestion.groups import Group

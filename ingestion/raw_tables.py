@@ -11,7 +11,8 @@ import psycopg
 from psycopg import sql
 
 from ingestion import reference_files
-from ingestion.contracts import Contracts, Form, contracts
+from ingestion.contract_model import Contracts, Form
+from ingestion.contracts import contracts
 from warehouse.grants import ensure_raw_grants
 
 # Columns that every raw table has before the form's own

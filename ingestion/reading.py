@@ -19,7 +19,7 @@ from ingestion.assemble import Assembly
 from ingestion.checks import check_form
 from ingestion.collector import uncollected
 from ingestion.containers import MAX_FILE, Refusal, sheets_of
-from ingestion.contracts import Contracts, Form
+from ingestion.contract_model import Contracts, Form
 from ingestion.convert import Converter
 from ingestion.grid import Grid, a1, filled, is_empty, is_figure, plain, squeeze
 from ingestion.layout import Segment, segments_of, settle_doubles, side_by_side

@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
-from ingestion.contracts import Contracts, Field, Form
+from ingestion.contract_model import Contracts, Field, Form
 from ingestion.grid import is_empty, plain, squeeze
 from ingestion.units import OTHER_BRACKETS, POWERS, RATES, Units
 from ingestion.weeks import TitleBlock

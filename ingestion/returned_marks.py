@@ -14,7 +14,8 @@ from openpyxl.utils import get_column_letter
 from openpyxl.worksheet.hyperlink import Hyperlink
 from openpyxl.worksheet.worksheet import Worksheet
 
-from ingestion.contracts import Form, Rule, contracts
+from ingestion.contract_model import Form, Rule
+from ingestion.contracts import contracts
 from ingestion.model import Finding, FormReading
 from ingestion.reference import codes
 from ingestion.rule_words import how_to_mend

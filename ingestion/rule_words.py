@@ -9,7 +9,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Callable
 
-from ingestion.contracts import Form, Rule
+from ingestion.contract_model import Form, Rule
 
 COMPARISONS = {ast.LtE: "≤", ast.Lt: "＜", ast.GtE: "≥", ast.Gt: "＞", ast.Eq: "＝", ast.NotEq: "≠"}
 OPERATORS = {ast.Add: "＋", ast.Sub: "－", ast.Mult: "×", ast.Div: "÷"}

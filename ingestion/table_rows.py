@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ingestion.contract_files import NOT_ADDITIVE
-from ingestion.contracts import Field, Form
+from ingestion.contract_model import Field, Form
 from ingestion.grid import Grid, filled, is_empty, is_figure, plain, squeeze
 from ingestion.headings import STRETCH
 from ingestion.recognise import Recogniser, as_heading

@@ -18,7 +18,7 @@ import xlsxwriter
 from psycopg import sql
 from xlsxwriter.utility import xl_col_to_name
 
-from ingestion.contracts import Contracts, Field, Form
+from ingestion.contract_model import Contracts, Field, Form
 from ingestion.reference import Codes
 from ingestion.rule_words import Untranslatable, fields_needed, in_excel, rule_in_words
 from ingestion.template_parts import Styles, instructions, validation

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 
-from ingestion.contracts import Field, Form
+from ingestion.contract_model import Field, Form
 from ingestion.rule_words import how_to_mend
 
 GUIDE = "填表说明"

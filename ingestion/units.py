@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
-from ingestion.contracts import Field, Form
+from ingestion.contract_model import Field, Form
 from ingestion.grid import squeeze
 
 POWERS = {

@@ -13,7 +13,8 @@ from zoneinfo import ZoneInfo
 
 import psycopg
 
-from ingestion.contracts import Contracts, contracts
+from ingestion.contract_model import Contracts
+from ingestion.contracts import contracts
 
 CITY_TIME = ZoneInfo("Asia/Shanghai")
 DUE_DAYS_AFTER_SUNDAY = 2  # the Tuesday after

@@ -15,7 +15,8 @@ from typing import Any
 
 import yaml
 
-from ingestion.contracts import Contracts, Field, Form, contracts
+from ingestion.contract_model import Contracts, Field, Form
+from ingestion.contracts import contracts
 from ingestion.raw_tables import raw_columns
 from ingestion.reference_files import BUILT_IN
 from warehouse.settings import REPOSITORY, Settings

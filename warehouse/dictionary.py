@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from ingestion.contracts import FOLDER, Contracts, Field, Form, Rule, load_contracts
+from ingestion.contract_model import Contracts, Field, Form, Rule
+from ingestion.contracts import FOLDER, load_contracts
 from ingestion.rule_words import rule_in_words
 from warehouse.dbt_sources import accumulating, column_name, has_mart, key_columns, mart_of_form, marts
 from warehouse.settings import REPOSITORY

@@ -5,7 +5,8 @@ from __future__ import annotations
 import psycopg
 from psycopg import sql
 
-from ingestion.contracts import Contracts, contracts
+from ingestion.contract_model import Contracts
+from ingestion.contracts import contracts
 from warehouse.roles import (
     ACTED,
     AUDITOR,

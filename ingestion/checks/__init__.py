@@ -12,7 +12,7 @@ from ingestion.checks.keys import check_complete, check_repeated_key, check_uniq
 from ingestion.checks.rows import check_declared, check_id_number, check_row
 from ingestion.checks.subject import Subject
 from ingestion.checks.totals import check_sum_of_rows, check_totals
-from ingestion.contracts import Form, Rule
+from ingestion.contract_model import Form, Rule
 from ingestion.model import FormReading, TotalRow
 from ingestion.reference import Codes
 

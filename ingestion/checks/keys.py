@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from ingestion.checks.subject import Subject, key_text
-from ingestion.contracts import Form, Rule
+from ingestion.contract_model import Form, Rule
 
 
 def has_own_key_rule(form: Form) -> bool:

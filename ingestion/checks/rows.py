@@ -10,7 +10,7 @@ from typing import Any
 
 from ingestion import identity
 from ingestion.checks.subject import Subject, number_in, plain
-from ingestion.contracts import Rule
+from ingestion.contract_model import Rule
 from ingestion.expressions import CONTEXT, FLIPPED, SIGNS, Expression, Failure, evaluate, expression
 
 # Half a unit of the last printed digit decides; beyond that only what binary fractions add

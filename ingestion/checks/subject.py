@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any
 
-from ingestion.contracts import Field, Form, Rule
+from ingestion.contract_model import Field, Form, Rule
 from ingestion.identity import masked
 from ingestion.model import Block, Finding, FormReading, Told, TotalRow
 from ingestion.reference import Codes

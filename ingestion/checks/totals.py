@@ -8,7 +8,8 @@ from decimal import Decimal
 
 from ingestion.checks.keys import missing, repeated
 from ingestion.checks.subject import HALF_A_FEN, Subject
-from ingestion.contracts import Field, Rule, contracts
+from ingestion.contract_model import Field, Rule
+from ingestion.contracts import contracts
 from ingestion.grid import squeeze
 from ingestion.model import TotalRow
 

@@ -13,7 +13,8 @@ from zoneinfo import ZoneInfo
 import psycopg
 
 from expectations.anomalies import listing
-from ingestion.contracts import Contracts, Form, Rule, contracts
+from ingestion.contract_model import Contracts, Form, Rule
+from ingestion.contracts import contracts
 from ingestion.reference import Codes, codes
 from ingestion.rule_words import how_to_mend, rule_in_words
 from warehouse.dbt_sources import forms_of_marts

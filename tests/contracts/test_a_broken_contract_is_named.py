@@ -4,7 +4,8 @@ import shutil
 
 import pytest
 
-from ingestion.contracts import FOLDER, ContractError, load_contracts
+from ingestion.contract_model import ContractError
+from ingestion.contracts import FOLDER, load_contracts
 
 
 @pytest.fixture

@@ -10,7 +10,8 @@ import pytest
 import yaml
 
 from ingestion.checks import ELSEWHERE, KINDS
-from ingestion.contracts import CHECKS, ContractError, load_contracts
+from ingestion.contract_model import CHECKS, ContractError
+from ingestion.contracts import load_contracts
 from ingestion.reading import read_file
 
 RECEIVED = dt.datetime(2020, 6, 15, 9, 0, tzinfo=dt.timezone(dt.timedelta(hours=8)))

@@ -13,7 +13,8 @@ from expectations import judge as judgement
 from expectations.judge import judge
 from expectations.marts import Mart
 from expectations.suites import suite
-from ingestion.contracts import ContractError, Contracts, contracts
+from ingestion.contract_model import ContractError, Contracts
+from ingestion.contracts import contracts
 
 COUNTY, OTHER = "451002", "451003"
 WEEKS = ["2020-W21", "2020-W22", "2020-W23", "2020-W24"]

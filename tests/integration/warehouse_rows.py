@@ -12,7 +12,8 @@ from typing import Any
 import psycopg
 from psycopg import sql
 
-from ingestion.contracts import Field, contracts
+from ingestion.contract_model import Field
+from ingestion.contracts import contracts
 from ingestion.raw_tables import pseudonym_column
 
 _numbers = itertools.count(1)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import datetime as dt
 from typing import Any
 
-from ingestion.contracts import Field
+from ingestion.contract_model import Field
 from ingestion.reference import Codes
 from tests.unit.house_styles import Style
 from tests.unit.true_rows import SUNDAY, Truth

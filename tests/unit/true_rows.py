@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
-from ingestion.contracts import Field, Form
+from ingestion.contract_model import Field, Form
 from ingestion.reference import Codes
 
 SUNDAY = dt.date(2020, 6, 14)

@@ -6,7 +6,7 @@ import datetime as dt
 from decimal import Decimal
 from typing import Any
 
-from ingestion.contracts import Field
+from ingestion.contract_model import Field
 from ingestion.reference import Codes
 from tests.unit.house_styles import Style
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from warehouse.settings import WarehouseError
 
 if TYPE_CHECKING:  # imported when it is asked for: the command line starts without a reader
-    from ingestion.contracts import Contracts
+    from ingestion.contract_model import Contracts
     from ingestion.model import FormReading
 
 

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 import psycopg
 
-from ingestion.contracts import Contracts, Field, contracts
+from ingestion.contract_model import Contracts, Field
+from ingestion.contracts import contracts
 from warehouse.dbt_sources import column_name, declared, fact_columns, fields, forms_of_marts, marts
 
 FRAME = ("week", "as_of_date", "county_code", "carried_from_week", "submission_id", "source_row_no")

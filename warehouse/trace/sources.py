@@ -10,7 +10,8 @@ import psycopg
 from psycopg import sql
 from psycopg.rows import dict_row
 
-from ingestion.contracts import Contracts, Field, contracts
+from ingestion.contract_model import Contracts, Field
+from ingestion.contracts import contracts
 from ingestion.convert import Converter, mask
 from ingestion.grid import is_empty, number_text, plain, squeeze
 from ingestion.recognise import PERCENT, Recogniser
