@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections import Counter
-from collections.abc import Iterator
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from reporting.site import data
@@ -17,36 +17,43 @@ CHUNK_BYTES = 700_000  # of a script file with findings
 
 def write_counties(site: Site) -> None:
     across = site.facts.weeks[-WEEKS_ACROSS:]
-    by_county: dict[str, list[dict]] = {c: [] for c in site.facts.counties}
-    for finding in site.facts.findings:
-        by_county.setdefault(finding["county"], []).append(finding)
+    findings = _grouped(site.facts.findings, "county")  # everything is gone through once, not once a county
+    anomalies = _grouped((a for a in site.facts.anomalies if a["standing"]), "county_code")
+    waivers = _grouped((w for w in site.facts.waivers if w["in_force"]), "county_code")
+    states: dict[str, dict[tuple[str, str], str]] = defaultdict(dict)
+    for (week, county, form), status in site.facts.status.items():
+        states[county][week, form] = status.status
     summary, style = [], (HERE / "assets/style.css").read_text(encoding="utf-8")  # a county's page is sent by mail, and keeps its looks
     for county, name in site.facts.counties.items():
-        mine = by_county[county]
-        statuses = Counter(s.status for (_, c, _), s in site.facts.status.items() if c == county)
-        cells = {(w, f): (s.status, site.by_slice[w, county, f]) for (w, c, f), s in site.facts.status.items() if c == county and w in across}
+        mine = findings[county]
+        statuses = Counter(states[county].values())
+        cells = {(w, f): (s, site.by_slice[w, county, f]) for (w, f), s in states[county].items() if w in across}
         about = {"code": county, "name": name, "statuses": statuses, "rate": site.rate(None, county), "open": Counter(f["severity"] for f in mine if f["status"] == "open"), "all": len(mine)}
         summary.append(about)
         for number, pages, rows in paged(_to_mend_first(mine), PAGE_ROWS):
             site.page(
                 numbered(f"counties/{county}", number), "county.html", title=name, about=about, across=across, cells=cells, rows=rows, number=number, pages=pages,
-                base=county, trend=county_trend(site, county), style=style, anomalies=[a for a in site.facts.anomalies if a["county_code"] == county and a["standing"]],
-                waivers=[w for w in site.facts.waivers if w["county_code"] == county and w["in_force"]],
+                base=county, trend=county_trend(site, county, mine), style=style, anomalies=anomalies[county], waivers=waivers[county],
             )  # fmt: skip
     site.page("counties.html", "counties.html", title="各县", rows=summary, across=across)
 
 
+def _grouped(records: Iterable[dict], column: str) -> dict[str, list[dict]]:
+    found: dict[str, list[dict]] = defaultdict(list)
+    for one in records:
+        found[one[column]].append(one)
+    return found
+
+
 def write_rules(site: Site) -> None:
     across = site.facts.weeks[-WEEKS_ACROSS:]
-    by_rule: dict[str, list[dict]] = {}
-    for finding in site.facts.findings:
-        by_rule.setdefault(finding["rule_id"], []).append(finding)
+    findings, waivers = _grouped(site.facts.findings, "rule_id"), _grouped(site.facts.waivers, "rule_id")
     table = []
     for rule_id, rule in site.facts.rules.items():
-        mine, counts = by_rule.get(rule_id, []), site.facts.result_counts.get(rule_id, Counter())
+        mine, counts = findings[rule_id], site.facts.result_counts.get(rule_id, Counter())
         judged = sum(counts[s] for s in ("pass", "pass_with_violations", "fail"))
         about = rule | {"counts": counts, "judged": judged, "pass_rate": counts["pass"] / judged if judged else None, "all": len(mine)}
-        about["waivers"] = [w for w in site.facts.waivers if w["rule_id"] == rule_id]
+        about["waivers"] = waivers[rule_id]
         table.append(about)
         results = site.facts.results.get(rule_id, {})
         troubled = {c for (_, c), s in results.items() if s in ("fail", "pass_with_violations", "error")}
@@ -58,9 +65,7 @@ def write_rules(site: Site) -> None:
 
 def write_finder(site: Site) -> None:
     chunks = []
-    by_week: dict[str, list[dict]] = {}
-    for finding in site.facts.findings:
-        by_week.setdefault(finding["week"], []).append(finding)
+    by_week = _grouped(site.facts.findings, "week")
     for week, rows in sorted(by_week.items(), reverse=True):
         for number, part in enumerate(_chunks([_brief(f) for f in rows]), 1):
             file = f"data/{week or 'none'}-{number}.js"

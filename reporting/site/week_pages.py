@@ -56,9 +56,9 @@ def trend(site: Site) -> dict[str, Any]:
     }
 
 
-def county_trend(site: Site, county: str) -> dict[str, Any]:
+def county_trend(site: Site, county: str, findings: list[dict]) -> dict[str, Any]:
     weeks = site.facts.weeks[-WEEKS_ACROSS:]
-    found: Counter = Counter((f["week"], f["severity"]) for f in site.facts.findings if f["county"] == county)
+    found: Counter = Counter((f["week"], f["severity"]) for f in findings)
     shares = ((w, site.rate(w, county)) for w in weeks)
     rates = [(w, r, f"{w}：准时率 {r * 100:.1f}%" if r is not None else w) for w, r in shares]
     bars = [(w, [found[w, "error"], found[w, "warning"]], f"{w}：错误 {found[w, 'error']}，提醒 {found[w, 'warning']}") for w in weeks]
