@@ -81,7 +81,7 @@ class Converter:
         one, blank = self._one(field, unit), self._blanks_of(field)
         if bool in set(map(type, cells)) and field.type != "boolean":  # True == 1, and would stand for it below
             cells = [plain(c) if isinstance(c, bool) else c for c in cells]
-        key = one == self._free_key and not any(w.isascii() for w in (*self._summaries, *self._summary_beginnings))
+        key = one in (self._free_key, self._name) and not any(w.isascii() for w in (*self._summaries, *self._summary_beginnings))
         if key or one is _free_text or one is _identifier:
             plainly = _plain_texts(cells, blank, ascii_only=one is not _free_text)
             if plainly is not None:
@@ -139,7 +139,7 @@ class Converter:
         if field.type == "code" and field.codes == "industry":
             return self._industry
         if field.kind == "key":
-            return self._free_key
+            return self._name if field.type == "text" and not field.pseudonymised and not _is_number_like(field) else self._free_key
         return _identifier if field.codes == "identifier" or field.pseudonymised or _is_number_like(field) else _free_text
 
     # Numbers
@@ -347,10 +347,22 @@ class Converter:
         return None, Problem("GEN-PLACE", f"不是{self.codes.county_name(self.county)}的{what}名称", f"请填写规范名称{offer}"), None
 
     def _free_key(self, cell: Any) -> tuple:
-        """A number or name that no list holds; but a line of averages or of last week's figures is no row of the form."""
+        """A number that no list holds."""
+        return self._no_record(cell) or _identifier(cell)
+
+    def _name(self, cell: Any) -> tuple:
+        """A name that no list holds: as it is written, brackets and all."""
+        if (told := self._no_record(cell)) or not isinstance(cell, str):
+            return told or _identifier(cell)
+        text = cell.strip()
+        name = FOOTNOTES.sub("", text).strip()
+        return name, None, text if name != text else None
+
+    def _no_record(self, cell: Any) -> tuple | None:
+        """A line of averages or of last week's figures is no row of the form."""
         if (label := squeeze(plain(cell))) in self._summaries or _PART.match(label) or (len(label) <= 10 and label.startswith(self._summary_beginnings)):
             return None, Problem("GEN-VALUE", "是汇总、对比性质的行，不是一条记录", "请把此行移到表外，或在合计行填报"), None
-        return _identifier(cell)
+        return None
 
     def _industry(self, cell: Any) -> tuple:
         text = plain(cell)

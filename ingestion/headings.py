@@ -31,7 +31,7 @@ def runs_of_headings(grid: Grid, recogniser: Recogniser) -> list[tuple[int, int]
             row += plain_rows
             continue
         cells = grid.rows[row]
-        if not _is_strong(cells, recogniser) and not _is_strong_with_groups(grid, row, recogniser):
+        if not _is_strong(cells, recogniser) and not _is_strong_with_groups(grid, row, recogniser) and not _is_strong_with_lower(grid, row, recogniser):
             row += 1
             continue
         lowest = runs[-1][1] + 1 if runs else 0
@@ -100,6 +100,18 @@ def _is_strong_with_groups(grid: Grid, row: int, recogniser: Recogniser) -> bool
     return _completes(grid, row - 1, row, recogniser)
 
 
+def _is_strong_with_lower(grid: Grid, row: int, recogniser: Recogniser) -> bool:
+    """销售渠道 | 主要指标 and, below the group, 惠及贫困人口: a heading in each row, where a form has few columns or lacks some."""
+    cells = grid.rows[row]
+    below = grid.rows[row + 1] if row + 1 < len(grid.rows) else []
+    columns, lower = filled(cells), filled(below)
+    if len(columns) < 2 or not lower or lower[0] <= columns[0] or any(not isinstance(c, str) for r in (cells, below) for c in r if c is not None):
+        return False
+    if recogniser.is_label_row(cells) or not recogniser.is_heading(cells[columns[0]]) or not all(recogniser.is_heading(below[c]) for c in lower):
+        return False
+    return not any(_is_figure_text(plain(cells[c])) for c in columns)
+
+
 def _has_figures(row: list[Any], but: int = 0) -> bool:
     """Whether a row has numbers, dates or the like, more than so many."""
     return sum(not isinstance(c, str) and c is not None for c in row) > but
@@ -137,7 +149,25 @@ def _is_upper(grid: Grid, row: int, recogniser: Recogniser) -> bool:
         return False
     if any(recogniser.is_signature(t) or recogniser.is_note(t) for t in texts) or any(re.search(r"\d{3}", t) and not recogniser.is_heading(t) for t in texts):
         return False
-    return _hits(cells, recogniser) >= 1 or (len(texts) >= 2 and not any(w in squeeze(t) for t in texts for w in recogniser.writing["total_words"]))
+    if _hits(cells, recogniser) >= 1:
+        return True
+    if len(texts) == 1:
+        return _is_lone_group(grid, row, recogniser)
+    return not any(w in squeeze(t) for t in texts for w in recogniser.writing["total_words"])
+
+
+def _is_lone_group(grid: Grid, row: int, recogniser: Recogniser) -> bool:
+    """资金情况（万元） above some of the headings, nothing beside it: a title would stand above all of them, from the first on."""
+    (column,) = filled(grid.rows[row])
+    text = plain(grid.rows[row][column])
+    headings = filled(grid.rows[row + 1])
+    if squeeze(text).strip("()[]【】〔〕") in recogniser.units or not headings:
+        return False
+    last = next((c2 for (r1, c1), (_, c2) in grid.merged if (r1, c1) == (row, column)), column)
+    below = [c for c in headings if column <= c <= last]
+    if last > column:
+        return 2 <= len(below) < len(headings) and all(recogniser.is_heading(grid.rows[row + 1][c]) for c in below)
+    return headings[0] < column <= headings[-1] and recogniser.unit_in(text) is not None and recogniser.is_heading(grid.rows[row + 1][column])
 
 
 def _is_between(grid: Grid, row: int, recogniser: Recogniser) -> bool:

@@ -9,11 +9,12 @@ import itertools
 import re
 from dataclasses import dataclass, field
 
-from ingestion.contract_model import Form
+from ingestion.contract_model import Field, Form
 from ingestion.grid import Grid, filled, is_empty, plain, squeeze
 from ingestion.headings import MAX_STRIPPED, SMALL_SHEET, levels_of, runs_of_headings
 from ingestion.recognise import FormHeadings, Recogniser, TitleBlock
 from ingestion.table_rows import Column, Table, is_title, sort_rows
+from ingestion.units import RATES
 
 TITLE_ROWS = 8  # at most so many rows above a table belong to its title block
 _YEAR = re.compile(r"(?<!\d)((?:19|20)\d\d)")
@@ -53,7 +54,8 @@ def segments_of(grid: Grid, recogniser: Recogniser) -> list[Segment]:
         if form is not None:
             if block.unit and not segment.block.unit:
                 segment.block.unit = block.unit
-            for columns in _split(_columns(recogniser, form, levels, segment.block), form, recogniser):
+            spans = any(c2 > c1 for (r1, c1), (_, c2) in grid.merged if top <= r1 <= bottom)
+            for columns in _split(_columns(recogniser, form, levels, segment.block, spans), form, recogniser):
                 table = Table(grid, top, bottom, columns, unit=block.unit)
                 tail = sort_rows(table, form, recogniser, end)
                 settle_doubles(table, recogniser.headings(form))
@@ -134,7 +136,8 @@ def _form_of(recogniser: Recogniser, levels: dict[int, list[str]], titled: str |
     return None
 
 
-def _columns(recogniser: Recogniser, form: Form, levels: dict[int, list[str]], block: TitleBlock) -> list[Column]:
+def _columns(recogniser: Recogniser, form: Form, levels: dict[int, list[str]], block: TitleBlock, spans: bool) -> list[Column]:
+    """``spans``: merged cells say how far a group's heading reaches; else its unit ends before a figure that cannot be in it."""
     headings = recogniser.headings(form)
     columns = []
     years = set(_YEAR.findall(f"{block.title} {plain(block.date)}"))
@@ -145,8 +148,20 @@ def _columns(recogniser: Recogniser, form: Form, levels: dict[int, list[str]], b
         found = fields[col]
         if found and (set(_YEAR.findall(" ".join(texts[:-1]))) - years - set(_YEAR.findall(" ".join((found.zh, *found.aliases))))):
             found = None  # 2019年 above a heading: not this year's figure
+        if found and unit and not spans and recogniser.unit_in(texts[-1]) is None and _cannot_be_in(found, unit, recogniser):
+            unit, texts = None, [t for t in texts if recogniser.unit_in(t) is None]
         columns.append(Column(col, " ".join(re.sub(r"\s+", "", texts[-1]).split()), texts, unit, found))
     return columns
+
+
+def _cannot_be_in(field: Field, unit: str, recogniser: Recogniser) -> bool:
+    """Persons under a group of 万元, money under one of %: the contract gives them a unit that it does not become."""
+    if not field.unit or field.type == "percent" or field.unit in RATES:
+        return False
+    if unit in RATES:
+        return True
+    own, stated = recogniser.unit_system.of(field), recogniser.unit_system.parse(unit)
+    return not field.money and own is not None and not (stated and stated.word in own[1])
 
 
 def _split(columns: list[Column], form: Form, recogniser: Recogniser) -> list[list[Column]]:
@@ -172,11 +187,12 @@ def _split(columns: list[Column], form: Form, recogniser: Recogniser) -> list[li
 
 
 def _repeated_before(columns: list[Column], begin: int, key: int) -> int:
-    """How many columns right before a key that comes again are those that stood before the first one (序号, 县名)."""
+    """How many columns right before a key that comes again are those that stood before the first one (序号, 县名, other figures)."""
     first = next((i for i, c in enumerate(columns[begin:], begin) if c.field is columns[key].field), key)
     before = 0
-    while begin <= first - 1 - before and columns[key - 1 - before].field is None:
-        if squeeze(columns[key - 1 - before].heading) not in ("序号", squeeze(columns[first - 1 - before].heading)):
+    while begin <= first - 1 - before and first < key - 1 - before:
+        again, there = columns[key - 1 - before], columns[first - 1 - before]
+        if not (squeeze(again.heading) == squeeze(there.heading) and again.field is there.field) and not (again.field is None and squeeze(again.heading) == "序号"):
             break
         before += 1
     return before

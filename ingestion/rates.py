@@ -41,14 +41,16 @@ class Rates:
             return PER_MILLE
         heading = PERCENT if stated == PERCENT else None
         base = self.base_of(f)
-        votes: Counter[str] = Counter()
+        own: dict[int, str] = {}  # cell → what our own figure says that it is
         if base and all(n in converted for n in base):
             above, below = (converted[n].values for n in base)
             for i in open_:
                 if above[i] and below[i]:
                     ratio = float(result.values[i]) / (float(above[i]) / float(below[i]))
-                    votes["fraction"] += 1 / 3 < ratio < 3
-                    votes[PERCENT] += 1 / 3 < ratio / 100 < 3
+                    for scale, against in (("fraction", ratio), (PERCENT, ratio / 100)):
+                        if 1 / 3 < against < 3:
+                            own[i] = scale
+        votes = Counter(own.values())
         if votes[PERCENT] != votes["fraction"]:
             percent = votes[PERCENT] > votes["fraction"]
         elif heading or not open_:
@@ -66,8 +68,8 @@ class Rates:
                 result.values[i] = None
             result.blank = True
             return None
-        if percent:
-            for i in open_:
+        for i in open_:
+            if (own[i] == PERCENT) if i in own else percent:  # 0.7563 and 81.63 in one column
                 result.values[i] *= Decimal("0.01")
         return PERCENT if percent else None
 

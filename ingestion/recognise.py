@@ -211,6 +211,7 @@ class Recogniser:
         self._any_label = re.compile(f"(?:{_spaced(every)}|{loose})(?:[(（][^)）]*[)）])?\\s*[:：]")
         self._notes = tuple(squeeze(w) for w in self.writing["note_words"])
         self._signatures = tuple(squeeze(w) for w in self.writing["signature_words"])
+        self._stamps = tuple(squeeze(w) for w in self.writing["stamps"])
         self._unit_only = re.compile(f"\\(?({_any_of(self.writing['unit_labels'])})\\(?([^():]+)\\)?")
         self._office = re.compile(f"(?:{_any_of(self.writing['county_offices'])})$")
 
@@ -281,7 +282,8 @@ class Recogniser:
         return self._labels["unit"].fullmatch(squeeze(cells[0])) is not None and self.unit_of_line(cells[1]) is not None
 
     def is_signature(self, text: str) -> bool:
-        return squeeze(text).startswith(self._signatures)
+        key = squeeze(text)
+        return key.startswith(self._signatures) or (key.endswith(self._stamps) and not self._labels["county"].match(key))
 
     def are_signature_labels(self, texts: list[str]) -> bool:
         """单位负责人 | 审核人 | 填报人 without names: these stand in the next row."""
