@@ -53,7 +53,7 @@ class Rates:
         votes = Counter(own.values())
         if votes[PERCENT] != votes["fraction"]:
             percent = votes[PERCENT] > votes["fraction"]
-        elif heading or not open_:
+        elif heading or own.keys() >= set(open_):  # nothing bare, or each cell told by itself
             percent = heading is not None
         elif f.kind == "declared" and not (base and any(votes.values())) and not self._judgeable(base, converted, open_):
             percent = max(result.values[i] for i in open_) > 3  # never loaded as truth, and no figure of ours to hold it against

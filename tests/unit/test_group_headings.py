@@ -90,6 +90,12 @@ def test_rates_of_both_scales_in_a_column_are_held_against_our_own_figures(tmp_p
     assert [float(v) for v in reading.values["spending_rate"]] == [0.7563, 0.7475, 0.6667] and not [f for f in reading.findings if f.rule_id == "FUN-002"]
 
 
+def test_as_many_of_one_scale_as_of_the_other_are_no_riddle(tmp_path):
+    rows = [["财政扶贫资金", 12000, 11900, 9000, 0.7563], ["财政专项扶贫资金", 10000, 9900, 7400, 74.75]]
+    reading = read_rows(tmp_path, [*head("扶贫资金支出进度周报表", unit="万元"), ["资金类别", "下达资金", "到位资金", "支出资金", "支出率"], *rows])
+    assert [float(v) for v in reading.values["spending_rate"]] == [0.7563, 0.7475] and not faults(reading)
+
+
 def test_a_wrong_rate_is_still_told(tmp_path):
     rows = [["财政扶贫资金", 12000, 11900, 9000, 75.63], ["财政专项扶贫资金", 10000, 9900, 7400, 47.75]]
     reading = read_rows(tmp_path, [*head("扶贫资金支出进度周报表", unit="万元"), ["资金类别", "下达资金", "到位资金", "支出资金", "支出率（%）"], *rows])
