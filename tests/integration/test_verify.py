@@ -140,7 +140,7 @@ def _of_table(connection, table: str) -> list[str]:
     return [f"Publication {n}: rows of marts.{table} were altered." for n, hashes in entries if proof.of_rows(connection, table, n) != hashes.get(table)]
 
 
-@pytest.mark.parametrize("at_once", [1, 7, 10_000])
+@pytest.mark.parametrize("at_once", [7, 10_000])
 def test_a_hash_is_what_it_has_always_been_however_it_is_put_together(connection, monkeypatch, at_once):
     """SHA-256 over the rows' own, a sign before each, in order of their bytes: an auditor can work it out without us."""
     monkeypatch.setattr(proof, "AT_ONCE", at_once)
