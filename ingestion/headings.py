@@ -161,8 +161,8 @@ def _is_lone_group(grid: Grid, row: int, recogniser: Recogniser) -> bool:
     (column,) = filled(grid.rows[row])
     text = plain(grid.rows[row][column])
     headings = filled(grid.rows[row + 1])
-    if squeeze(text).strip("()[]【】〔〕") in recogniser.units or not headings:
-        return False
+    if "单位" in squeeze(text) or squeeze(text).strip("()[]【】〔〕") in recogniser.units or not headings:
+        return False  # （单位：万元） is said of the whole table
     last = next((c2 for (r1, c1), (_, c2) in grid.merged if (r1, c1) == (row, column)), column)
     below = [c for c in headings if column <= c <= last]
     if last > column:

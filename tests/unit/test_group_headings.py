@@ -38,6 +38,13 @@ def test_above_the_first_column_of_several(tmp_path):
     assert reading.values["spent"] == [Decimal("90000000.00"), Decimal("74000000.00")]
 
 
+@pytest.mark.parametrize("merges", [[], ["D3:E3"]])
+@pytest.mark.parametrize("line", ["（单位：万元）", "资金单位：万元", "金额单位：万元", "（万元）"])
+def test_a_unit_line_above_some_columns_is_said_of_all(tmp_path, line, merges):
+    values, reading = enterprises(tmp_path, ["", "", "", line, "", ""], merges, unit="")
+    assert not faults(reading) and (values["contract_amount"], values["invested"]) == (Decimal("60570000.00"), Decimal("24283632.00"))
+
+
 @pytest.mark.parametrize("line", ["（万元）", "附件2", "德保县报送"])
 def test_a_lone_cell_that_is_no_group_stays_above_the_table(tmp_path, line):
     """A unit line without its word counts as one; anything else changes nothing."""
