@@ -77,7 +77,7 @@ def _measured(supervisor: Supervisor, demo, idle: dict[str, float], counties: in
         within("nation_airflow_instances", 30, [len(rows)], "tasks", of="task instances of both DAGs, skipped ones included", **about),
         within("nation_airflow_wait", 1.0, [statistics.median(waited)], "s", of="median from queued to started",
                p95=round(waited[int(0.95 * (len(waited) - 1))], 3), longest=round(waited[-1], 3), **about),
-        within("nation_airflow_scheduler", wall, [spent["scheduler"]], "s", of="processor time of the scheduler itself over the wall clock's", **about),
+        within("nation_airflow_scheduler", round(wall, 1), [spent["scheduler"]], "s", of="processor time of the scheduler itself over the wall clock's", **about),
     ]  # fmt: skip
 
 
