@@ -103,13 +103,14 @@ def _is_strong_with_groups(grid: Grid, row: int, recogniser: Recogniser) -> bool
 def _is_strong_with_lower(grid: Grid, row: int, recogniser: Recogniser) -> bool:
     """销售渠道 | 主要指标 and, below the group, 惠及贫困人口: a heading in each row, where a form has few columns or lacks some."""
     cells = grid.rows[row]
-    below = grid.rows[row + 1] if row + 1 < len(grid.rows) else []
-    columns, lower = filled(cells), filled(below)
-    if len(columns) < 2 or not lower or lower[0] <= columns[0] or any(not isinstance(c, str) for r in (cells, below) for c in r if c is not None):
+    if _has_figures(cells) or row + 1 == len(grid.rows):  # most rows of data
         return False
-    if recogniser.is_label_row(cells) or not recogniser.is_heading(cells[columns[0]]) or not all(recogniser.is_heading(below[c]) for c in lower):
+    columns = filled(cells)
+    if len(columns) < 2 or not recogniser.is_heading(cells[columns[0]]) or recogniser.is_label_row(cells) or any(_is_figure_text(plain(cells[c])) for c in columns):
         return False
-    return not any(_is_figure_text(plain(cells[c])) for c in columns)
+    below = grid.rows[row + 1]
+    lower = filled(below)
+    return bool(lower) and lower[0] > columns[0] and not _has_figures(below) and all(recogniser.is_heading(below[c]) for c in lower)
 
 
 def _has_figures(row: list[Any], but: int = 0) -> bool:
