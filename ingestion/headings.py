@@ -159,9 +159,10 @@ def _is_upper(grid: Grid, row: int, recogniser: Recogniser) -> bool:
 
 def _is_lone_group(grid: Grid, row: int, recogniser: Recogniser) -> bool:
     """资金情况（万元） above some of the headings, nothing beside it: a title would stand above all of them, from the first on."""
-    (column,) = filled(grid.rows[row])
-    text = plain(grid.rows[row][column])
-    headings = filled(grid.rows[row + 1])
+    columns, headings = filled(grid.rows[row]), filled(grid.rows[row + 1])
+    if len(columns) != 1:  # years beside it
+        return False
+    column, text = columns[0], plain(grid.rows[row][columns[0]])
     if "单位" in squeeze(text) or squeeze(text).strip("()[]【】〔〕") in recogniser.units or not headings:
         return False  # （单位：万元） is said of the whole table
     last = next((c2 for (r1, c1), (_, c2) in grid.merged if (r1, c1) == (row, column)), column)

@@ -52,6 +52,12 @@ def test_a_lone_cell_that_is_no_group_stays_above_the_table(tmp_path, line):
     assert not faults(reading) and values["contract_amount"] == Decimal("60570000.00") and values["jobs"] == 100
 
 
+def test_years_as_numbers_beside_a_word_that_is_no_heading(tmp_path):
+    """Nothing is made of such a row; the form is read or told, never an error of ours."""
+    _, reading = enterprises(tmp_path, ["主要指标", "", 2020, "", "", ""], ["C3:D3"], unit="人、万元")
+    assert reading.form == "COP04" and all(f.message_zh for f in reading.findings)
+
+
 def test_without_merged_cells_it_ends_before_what_cannot_be_in_it(tmp_path):
     rows = [
         *head("四大战役项目进度周报表", unit=""), ["", "项目实施情况", "", "", "", "", "资金情况（万元）", "", ""],
